@@ -1,0 +1,1 @@
+"""What the city runs, as data, and the typed model that reads it."""

@@ -1,0 +1,1 @@
+"""The Pulumi program that describes one site of the city on OpenStack."""
