@@ -10,7 +10,14 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    StringConstraints,
+)
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
 Party = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,31}(/[a-z][a-z0-9-]{1,31})?$")]
@@ -20,6 +27,19 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[float, Field(gt=0, le=100)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _on_the_calendar(text: str) -> str:
+    """Return `text`, a date that may leave out its day or month.  Raise ValueError if none."""
+    date.fromisoformat(text + "0000-01-01"[len(text) :])
+    return text
+
+
+Date = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$"),
+    AfterValidator(_on_the_calendar),
+]
 
 
 class Model(BaseModel):
@@ -47,8 +67,8 @@ class Source(Model):
 
     document: Text
     """The document's number, such as "327/BDKH-PTCBT", or who published it."""
-    date: date
-    """When the document was issued (or last seen, for a news item)."""
+    date: Date
+    """When it was issued (a news item: last seen), as precisely as is known: "2024-03-19", "2025"."""
     confidence: Literal["official", "news", "draft"]
     url: Text | None = None
     note: Text | None = None
@@ -318,6 +338,9 @@ class Flavor(Model):
     ram_mib: Positive
     gpus: Annotated[int, Field(ge=0)] = 0
     extra_specs: dict[str, str] = {}
+    device_specs: dict[str, str] = {}
+    """Extra specs that ask for devices, such as a GPU's PCI alias: only in production, since the
+    lab's clouds have none."""
 
 
 class Node(Model):
