@@ -1,0 +1,47 @@
+# `make demo` and `make test` set up all they need; the rest is for those who work on citydc.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3.11
+UV := .venv/bin/uv
+
+.PHONY: demo test setup lint unit lab-test bench lock inventory schemas clean
+
+demo: setup
+	.venv/bin/python -m lab.demo
+
+test: setup lint unit lab-test
+
+setup: .venv/ready
+
+.venv/ready: requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing; install Python 3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venv 2>/dev/null || { apt-get update -q && \
+	  apt-get install -y -q --no-install-recommends python3-venv && $(PYTHON) -m venv --clear .venv; }
+	.venv/bin/pip install -q --disable-pip-version-check "$$(grep ^uv== requirements.txt)"
+	$(UV) pip sync -q --python .venv/bin/python --compile-bytecode requirements.txt
+	$(UV) pip install -q --python .venv/bin/python --no-deps -e .
+	@touch $@
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/yamllint --strict .
+
+unit: setup
+	.venv/bin/pytest tests/unit -n 2 --cov --cov-report=term-missing:skip-covered
+
+lab-test: setup
+	.venv/bin/pytest tests/lab
+
+bench: setup
+	.venv/bin/python -m benchmarks
+
+# Pins every package anew; commit the result.
+lock: setup
+	$(UV) pip compile -q pyproject.toml --all-extras --no-annotate --no-header --upgrade -o requirements.txt
+
+clean:
+	-.venv/bin/citydc lab reset --yes
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage

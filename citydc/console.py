@@ -1,0 +1,116 @@
+"""What a person sees: results on standard output, progress and errors on standard error."""
+
+import json
+import sys
+from collections import Counter
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from catalogue.errors import CityDCError
+from citydc.outcome import Change, Outcome
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+MARKS = {
+    "create": ("+", "green"),
+    "update": ("~", "yellow"),
+    "replace": ("±", "magenta"),
+    "delete": ("-", "red"),
+}
+PAST = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
+FUTURE = {kind: f"to {kind}" for kind in PAST}
+
+
+def say(text: str = "") -> None:
+    """Print a line of the result."""
+    out.print(text, markup=False)
+
+
+def note(text: str) -> None:
+    """Print a line that is not part of the result."""
+    err.print(text, markup=False, style="dim")
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON, whole on standard output."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+
+
+def error(problem: CityDCError) -> None:
+    """Print what went wrong: object, place, cause, remedy."""
+    text = Text("error: ", style="bold red")
+    text.append(str(problem), style="default")
+    err.print(text)
+
+
+def changes(outcome: Outcome, *, diff: bool) -> None:
+    """Print each resource that is not the same; with `diff`, each of its properties."""
+    for one in outcome.resources:
+        _change(one, diff=diff)
+
+
+def _change(change: Change, *, diff: bool) -> None:
+    mark, style = MARKS.get(change.op, ("?", "default"))
+    out.print(Text(f" {mark} {change.label}", style=style))
+    if diff or change.op in {"update", "replace"}:
+        for line in change.diff:
+            say(f"     {line}")
+
+
+def summary(outcome: Outcome, words: dict[str, str]) -> None:
+    """Print the last line: how many of each kind, and how long it took."""
+    parts = [
+        f"{outcome.changes[kind]} {words[kind]}" for kind in words if outcome.changes.get(kind)
+    ]
+    parts.append(f"{outcome.changes.get('same', 0)} unchanged")
+    if outcome.errors:
+        parts.append(f"{len(outcome.errors)} failed")
+    say(f"{outcome.site}: {', '.join(parts)} ({outcome.seconds:.1f} s)")
+
+
+class Steps:
+    """Progress of work on many resources: a bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self._counts: Counter[str] = Counter()
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        )
+        self._task = self._bar.add_task(what, total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def expect(self, total: int) -> None:
+        """Say how many resources there are in all."""
+        self._bar.update(self._task, total=total)
+
+    def step(self, op: str, urn: str) -> None:
+        """One resource is done."""
+        self._counts[op] += 1
+        self._bar.update(self._task, advance=1, description=f"{op} {urn.rsplit('::', 1)[-1]}"[:40])
+
+    def log(self, message: str) -> None:
+        """Say something the user should know now."""
+        note(message)

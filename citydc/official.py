@@ -1,0 +1,178 @@
+"""The official Pulumi CLI, driven through Pulumi's Automation API."""
+
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openstack.config
+import yaml
+from pulumi import automation
+from pulumi.automation.events import EngineEvent, OpType, StepEventMetadata
+
+from catalogue.errors import BadInputError, CityDCError, OutsideError
+from citydc.outcome import Change, Outcome, Progress
+from citydc.project import Project
+
+# A step of the engine, and the kind of change that it is a part of.
+KIND = {
+    OpType.SAME: "same",
+    OpType.CREATE: "create",
+    OpType.IMPORT: "create",
+    OpType.UPDATE: "update",
+    OpType.REFRESH: "update",
+    OpType.REPLACE: "replace",
+    OpType.DELETE: "delete",
+}
+
+
+class Official:
+    """A site's stack, in the hands of the official CLI."""
+
+    name = "pulumi"
+
+    def __init__(self, project: Project, site: str, cloud: str) -> None:
+        self.project, self.site, self.cloud = project, site, cloud
+        self.passphrase = project.passphrase()
+        self.described = "the official CLI"
+
+    def preview(self, progress: Progress) -> Outcome:
+        """Compare the program with the state; change nothing."""
+        return self._run(progress, lambda stack, heard: stack.preview(on_event=heard))
+
+    def deploy(self, progress: Progress) -> Outcome:
+        """Make the cloud what the program says, by what the cloud has now."""
+        return self._run(
+            progress,
+            lambda stack, heard: stack.up(on_event=heard, refresh=True, show_secrets=False),
+        )
+
+    def drift(self, progress: Progress) -> Outcome:
+        """Compare the cloud with the state; change nothing."""
+        return self._run(progress, lambda stack, heard: stack.preview_refresh(on_event=heard))
+
+    def destroy(self, progress: Progress) -> Outcome:
+        """Remove all that the state has."""
+        return self._run(
+            progress, lambda stack, heard: stack.destroy(on_event=heard, show_secrets=False)
+        )
+
+    def _run(
+        self,
+        progress: Progress,
+        work: Callable[[automation.Stack, Callable[[EngineEvent], None]], Any],
+    ) -> Outcome:
+        events = _Events(progress)
+        began = time.monotonic()
+        with _environment(self.cloud) as variables:
+            try:
+                stack = automation.create_or_select_stack(
+                    self.site,
+                    work_dir=str(self.project.folder),
+                    opts=automation.LocalWorkspaceOptions(
+                        env_vars={
+                            **variables,
+                            "PULUMI_BACKEND_URL": self.project.backend_url,
+                            "PULUMI_CONFIG_PASSPHRASE": self.passphrase,
+                        }
+                    ),
+                )
+                work(stack, events.hear)
+            except automation.CommandError as error:
+                if not events.errors:
+                    events.errors.append(_explained(self.site, error))
+        return Outcome(
+            self.site,
+            self.name,
+            events.counts,
+            events.changes,
+            time.monotonic() - began,
+            events.errors,
+        )
+
+
+class _Events:
+    """What the CLI tells while it runs."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.counts: Counter[str] = Counter()
+        self.changes: list[Change] = []
+        self.errors: list[CityDCError] = []
+
+    def hear(self, event: EngineEvent) -> None:
+        if step := event.resource_pre_event:
+            self._step(step.metadata)
+        if (said := event.diagnostic_event) and said.severity == "error":
+            where = said.urn or "the stack"
+            self.errors.append(OutsideError(f"{where} failed", why=_plain(said.message)))
+
+    def _step(self, step: StepEventMetadata) -> None:
+        kind = KIND.get(step.op)
+        if kind is None:
+            return  # a part of a replacement, which is counted as a whole
+        self.counts[kind] += 1
+        self.progress.step(kind, step.urn)
+        if kind != "same":
+            paths = {
+                path: one.diff_kind.value for path, one in (step.detailed_diff or {}).items()
+            } or dict.fromkeys(step.diffs or (), "update")
+            self.changes.append(
+                Change(step.urn, kind, [f"{how}: {path}" for path, how in sorted(paths.items())])
+            )
+
+
+def _plain(text: str) -> str:
+    """Return the CLI's text without its colour marks."""
+    while "<{%" in text and "%}>" in text:
+        head, _, rest = text.partition("<{%")
+        text = head + rest.partition("%}>")[2]
+    return " ".join(text.split())
+
+
+def _explained(site: str, error: automation.CommandError) -> CityDCError:
+    text = str(error)
+    if isinstance(error, automation.ConcurrentUpdateError):
+        return OutsideError(
+            f'the stack "{site}" is in use',
+            why="another run holds its lock",
+            remedy=f"wait for it to end; if it is gone: pulumi cancel --stack {site}",
+        )
+    if "incorrect passphrase" in text:
+        return BadInputError(
+            f'the passphrase does not open the stack "{site}"',
+            remedy="correct PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE",
+        )
+    told = [line for line in text.splitlines() if line.strip().startswith("error:")]
+    return OutsideError(
+        f'the official CLI failed on the stack "{site}"',
+        why=_plain(told[0] if told else text)[:2000],
+        remedy=f"run `pulumi preview --stack {site}` to see all that it says",
+    )
+
+
+@contextmanager
+def _environment(cloud: str) -> Iterator[Mapping[str, str]]:
+    """
+    Yield the variables by which program and provider plugin find their credentials.
+
+    The plugin lets OS_* override what the program gives each provider, such as the project; so
+    credentials that stand in OS_* go by a clouds.yaml of their own, and OS_* is emptied.
+    """
+    config = openstack.config.OpenStackConfig()
+    emptied = {name: "" for name in os.environ if name.startswith("OS_")}
+    emptied.pop("OS_CLIENT_CONFIG_FILE", None)
+    if cloud in config.get_cloud_names():
+        yield emptied
+        return
+    found = config.get_one().config
+    entry = {name: found[name] for name in ("auth", "region_name", "cacert") if found.get(name)}
+    with tempfile.TemporaryDirectory(prefix="citydc-") as folder:
+        file = Path(folder, "clouds.yaml")
+        file.touch(mode=0o600)
+        file.write_text(yaml.safe_dump({"clouds": {cloud: entry}}), encoding="utf-8")
+        yield {**emptied, "OS_CLIENT_CONFIG_FILE": str(file)}

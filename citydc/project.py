@@ -1,0 +1,100 @@
+"""The project folder: its program, its stacks, where their state is and what opens it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from catalogue.errors import BadInputError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+NAME = "citydc"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a Pulumi.yaml named citydc."""
+
+    folder: Path
+
+    @property
+    def backend_url(self) -> str:
+        """Pulumi's backend; unless the environment names one, `.state/` in the folder."""
+        return os.environ.get("PULUMI_BACKEND_URL") or (self.folder / ".state").as_uri()
+
+    def stack_file(self, site: str) -> Path:
+        """Return the site's stack file."""
+        return self.folder / f"Pulumi.{site}.yaml"
+
+    def catalogue(self, site: str | None = None) -> Path | None:
+        """
+        Return the catalogue's folder as the stack file names it (None: citydc's own).
+
+        Raise BadInputError if the stack file is missing or not YAML.
+        """
+        if site is None:
+            return None
+        path = self.stack_file(site)
+        if not path.exists():
+            known = ", ".join(
+                sorted(one.suffixes[0][1:] for one in self.folder.glob("Pulumi.*.yaml"))
+            )
+            raise BadInputError(
+                f'there is no stack "{site}"',
+                why=f"{path} does not exist",
+                remedy=f"name one of: {known}" if known else "add a stack file for the site",
+            )
+        config = read_yaml(path).get("config") or {}
+        named = config.get(f"{NAME}:catalogue")
+        return (self.folder / named).resolve() if named else None
+
+    def passphrase(self) -> str:
+        """
+        Return what opens the secrets in the state.
+
+        Raise BadInputError if the environment has none.
+        """
+        given = os.environ.get("PULUMI_CONFIG_PASSPHRASE")
+        if given is not None:
+            return given
+        file = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+        if not file:
+            raise BadInputError(
+                "the stack's passphrase is missing",
+                why="neither PULUMI_CONFIG_PASSPHRASE nor PULUMI_CONFIG_PASSPHRASE_FILE is set",
+                remedy="export PULUMI_CONFIG_PASSPHRASE_FILE=FILE"
+                " (`make demo` keeps the lab's in .lab/passphrase)",
+            )
+        try:
+            return Path(file).read_text(encoding="utf-8").removesuffix("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInputError(
+                "the stack's passphrase cannot be read",
+                why=str(error),
+                remedy="correct PULUMI_CONFIG_PASSPHRASE_FILE",
+            ) from error
+
+
+def find(start: Path | None = None) -> Project:
+    """Return the project around `start` (the working folder), else the checkout's own."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        file = folder / "Pulumi.yaml"
+        if file.is_file() and read_yaml(file).get("name") == NAME:
+            return Project(folder)
+    return Project(CHECKOUT)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a YAML file's mapping.  Raise BadInputError if there is none to be had."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInputError(
+            "the file cannot be read", place=str(path), why=" ".join(str(error).split())
+        ) from error
+    if not isinstance(data, dict):
+        raise BadInputError("the file holds no mapping", place=str(path))
+    return data

@@ -1,0 +1,200 @@
+"""The official CLI, driven through the Automation API; a small program stands for the CLI."""
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from catalogue.errors import BadInputError, OutsideError
+from citydc.official import Official
+from citydc.project import Project
+
+URN = "urn:pulumi:main::citydc::openstack:networking/network:Network::net"
+
+
+class Cli:
+    """What the stand-in is to answer, and what it was asked."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.answer()
+
+    def answer(self, *events: dict[str, Any], stderr: str = "", code: int = 0) -> None:
+        """Set the answer."""
+        told = {"events": events, "stderr": stderr, "code": code, "calls": []}
+        self.file.write_text(json.dumps(told), encoding="utf-8")
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """How it was called."""
+        return list(json.loads(self.file.read_text(encoding="utf-8"))["calls"])
+
+    def call(self, verb: str) -> dict[str, Any]:
+        """Return the call of this verb."""
+        return next(one for one in self.calls if one["arguments"][0] == verb)
+
+
+class Silent:
+    """Progress that nobody looks at."""
+
+    def step(self, op: str, urn: str) -> None:
+        """Do nothing."""
+
+    def log(self, message: str) -> None:
+        """Do nothing."""
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Return a stand-in for the CLI, on PATH."""
+    for name in list(os.environ):
+        if name.startswith("OS_"):
+            monkeypatch.delenv(name)
+    script = tmp_path / "bin" / "pulumi"
+    script.parent.mkdir()
+    fake = Path(__file__).with_name("fake_pulumi.py")
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FAKE_PULUMI", str(tmp_path / "told.json"))
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "open sesame")
+    monkeypatch.setenv("OS_AUTH_URL", "https://city/v3")
+    monkeypatch.setenv("OS_USERNAME", "deployer")
+    monkeypatch.setenv("OS_PASSWORD", "hush")
+    monkeypatch.setenv("OS_PROJECT_NAME", "operations")
+    return Cli(tmp_path / "told.json")
+
+
+@pytest.fixture
+def engine(tmp_path: Path, cli: Cli) -> Official:
+    """Return the engine over a small project."""
+    assert cli.file.exists()
+    (tmp_path / "Pulumi.yaml").write_text("name: citydc\nruntime: python\n")
+    return Official(Project(tmp_path), "main", "main")
+
+
+def _step(op: str, urn: str = URN, **more: Any) -> dict[str, Any]:
+    return {
+        "resourcePreEvent": {
+            "metadata": {"op": op, "urn": urn, "type": "t", "provider": "p", **more}
+        }
+    }
+
+
+SUMMARY = {
+    "summaryEvent": {
+        "maybeCorrupt": False,
+        "durationSeconds": 1,
+        "resourceChanges": {},
+        "policyPacks": {},
+    }
+}
+
+
+def test_preview_counts_steps_and_lists_what_changes(cli: Cli, engine: Official) -> None:
+    """A replacement counts once, though the CLI tells of its parts too."""
+    cli.answer(
+        _step("create", URN + "1"),
+        _step("same", URN + "2"),
+        _step("update", URN + "3", detailedDiff={"tags[0]": {"diffKind": "update"}}),
+        _step("create-replacement", URN + "4"),
+        _step("replace", URN + "4", diffs=["cidr"]),
+        _step("delete-replaced", URN + "4"),
+        SUMMARY,
+    )
+    outcome = engine.preview(Silent())
+    assert outcome.as_json()["changes"] == {
+        "create": 1,
+        "update": 1,
+        "replace": 1,
+        "delete": 0,
+        "same": 1,
+    }
+    assert [(one.op, list(one.diff)) for one in outcome.resources] == [
+        ("create", []),
+        ("update", ["update: tags[0]"]),
+        ("replace", ["update: cidr"]),
+    ]
+    assert outcome.engine == "pulumi"
+    assert not outcome.errors
+
+
+def test_deploy_refreshes_first(cli: Cli, engine: Official) -> None:
+    """What was changed by hand is repaired, as with the embedded engine."""
+    cli.answer(_step("update"), SUMMARY)
+    assert engine.deploy(Silent()).changed
+    assert {"--refresh", "--yes"} <= set(cli.call("up")["arguments"])
+
+
+def test_drift_and_destroy_call_their_verbs(cli: Cli, engine: Official) -> None:
+    """Drift is a refresh that only previews; destroy destroys."""
+    cli.answer(_step("refresh"), SUMMARY)
+    assert engine.drift(Silent()).changes == {"update": 1}
+    assert "--preview-only" in cli.call("refresh")["arguments"]
+    cli.answer(_step("delete"), SUMMARY)
+    assert engine.destroy(Silent()).changes == {"delete": 1}
+
+
+def test_secrets_stay_out_of_the_command_line(cli: Cli, engine: Official) -> None:
+    """Passphrase and password go by environment and a file, which is gone afterwards."""
+    cli.answer(SUMMARY)
+    engine.preview(Silent())
+    call = cli.call("preview")
+    assert call["variables"]["PULUMI_CONFIG_PASSPHRASE"] == "open sesame"
+    assert call["variables"]["OS_PASSWORD"] == ""
+    assert call["variables"]["OS_PROJECT_NAME"] == ""
+    clouds = yaml.safe_load(call["clouds"])["clouds"]
+    assert clouds["main"]["auth"]["password"] == "hush"
+    assert clouds["main"]["auth"]["project_name"] == "operations"
+    assert "hush" not in " ".join(call["arguments"])
+    assert not Path(call["variables"]["OS_CLIENT_CONFIG_FILE"]).exists()
+
+
+def test_clouds_file_of_the_user_is_left_alone(
+    cli: Cli, engine: Official, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an entry in clouds.yaml that file is used; other OS_* is emptied all the same."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text(yaml.safe_dump({"clouds": {"main": {"auth": {"auth_url": "https://c/v3"}}}}))
+    file.chmod(stat.S_IRUSR)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+    monkeypatch.setenv("OS_CLOUD", "other")
+    cli.answer(SUMMARY)
+    engine.preview(Silent())
+    variables = cli.call("preview")["variables"]
+    assert variables["OS_CLIENT_CONFIG_FILE"] == str(file)
+    assert variables["OS_CLOUD"] == ""
+
+
+def test_failing_resource_is_reported_with_its_urn(cli: Cli, engine: Official) -> None:
+    """The CLI's diagnostic becomes the error, without its colour marks, and no second one."""
+    said = {"message": "<{%fg 1%}>quota exceeded<{%reset%}>\n", "color": "", "severity": "error"}
+    cli.answer({"diagnosticEvent": {**said, "urn": URN}}, SUMMARY, stderr="error: x", code=255)
+    (error,) = engine.deploy(Silent()).errors
+    assert isinstance(error, OutsideError)
+    assert error.what == f"{URN} failed"
+    assert error.why == "quota exceeded"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind", "what"),
+    [
+        ("error: incorrect passphrase", BadInputError, "passphrase"),
+        ("error: the stack is currently locked by 1 lock(s)", OutsideError, "in use"),
+        ("error: no space left on device", OutsideError, "official CLI failed"),
+    ],
+)
+def test_failure_of_the_cli_is_explained(
+    cli: Cli, engine: Official, stderr: str, kind: type[Exception], what: str
+) -> None:
+    """A wrong passphrase is the user's; a lock and the rest come from outside."""
+    cli.answer(stderr=stderr, code=255)
+    (error,) = engine.deploy(Silent()).errors
+    assert isinstance(error, kind)
+    assert what in error.what
