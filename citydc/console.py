@@ -3,12 +3,15 @@
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.table import Table
 from rich.text import Text
 
 from catalogue.errors import CityDCError
@@ -47,6 +50,16 @@ def error(problem: CityDCError) -> None:
     text = Text("error: ", style="bold red")
     text.append(str(problem), style="default")
     err.print(text)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their heads, each column as wide as it must be."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        grid.add_column(head, no_wrap=True)
+    for row in rows:
+        grid.add_row(*map(escape, row))
+    out.print(grid)
 
 
 def changes(outcome: Outcome, *, diff: bool) -> None:

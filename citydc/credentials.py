@@ -1,12 +1,11 @@
 """Which cloud a site's credentials lead to: clouds.yaml or OS_*, and nothing else."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import openstack.config
+import yaml
 from openstack.exceptions import ConfigException
 
 from catalogue.errors import BadInputError
@@ -22,26 +21,36 @@ class Access:
     """Whether it is the lab's cloud."""
 
 
-def find(cloud: str, lab: Mapping[str, Any]) -> Access:
+def find(cloud: str, lab_file: Path) -> Access:
     """
-    Find the credentials for `cloud`, an entry of clouds.yaml; `lab` is the lab's status.
+    Find the credentials for `cloud`, an entry of clouds.yaml; `lab_file` is the lab's clouds.yaml.
 
     An ordinary clouds.yaml (OS_CLIENT_CONFIG_FILE or the usual places) comes first, then OS_*, then
-    the running lab's own clouds.yaml, which this process and its children then use.  Raise
-    BadInputError if none of them knows the cloud.
+    the lab's, which this process and its children then use.  Raise BadInputError if none of them
+    knows the cloud.
     """
+    labs = _auth_urls(lab_file)
     auth_url, source = _ordinary(cloud)
-    if not auth_url and lab["up"] and cloud in {one["cloud"] for one in lab["sites"].values()}:
-        os.environ["OS_CLIENT_CONFIG_FILE"] = source = lab["clouds_file"]
-        auth_url, _ = _ordinary(cloud)
+    if not auth_url and cloud in labs:
+        os.environ["OS_CLIENT_CONFIG_FILE"] = source = str(lab_file)
+        auth_url = labs[cloud]
     if not auth_url:
         raise BadInputError(
             f'there are no credentials for the cloud "{cloud}"',
-            why="no clouds.yaml has an entry for it, OS_AUTH_URL is not set, and no lab is running",
+            why="no clouds.yaml has an entry for it, OS_AUTH_URL is not set, and there is no lab",
             remedy="set OS_CLIENT_CONFIG_FILE to a clouds.yaml that has it, or `citydc lab up`",
         )
-    labs = {one["auth_url"].rstrip("/") for one in lab["sites"].values()} if lab["up"] else set()
-    return Access(auth_url, source, auth_url.rstrip("/") in labs)
+    return Access(
+        auth_url, source, auth_url.rstrip("/") in {url.rstrip("/") for url in labs.values()}
+    )
+
+
+def _auth_urls(file: Path) -> dict[str, str]:
+    """Return the clouds of a clouds.yaml, with where their identity service is."""
+    if not file.is_file():
+        return {}
+    clouds = yaml.safe_load(file.read_text(encoding="utf-8"))["clouds"]
+    return {name: cloud["auth"]["auth_url"] for name, cloud in clouds.items()}
 
 
 def _ordinary(cloud: str) -> tuple[str, str]:

@@ -31,7 +31,7 @@ def target(site_id: str, wanted: EngineName | None) -> Target:
     """
     place = project.find()
     site = known_site(place, site_id)
-    access = credentials.find(site.cloud, Lab().status())
+    access = credentials.find(site.cloud, Lab.default().clouds_file)
     name = wanted or (
         EngineName.PULUMI if shutil.which("pulumi") and not access.lab else EngineName.EMBEDDED
     )

@@ -2,15 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from catalogue.errors import BadInputError
 from citydc import credentials
-
-DOWN: dict[str, Any] = {"up": False, "sites": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +25,8 @@ def _clouds(path: Path, **auth_urls: str) -> Path:
     return path
 
 
-def _lab(path: Path) -> dict[str, Any]:
-    _clouds(path, main="http://127.0.0.1:1/v3")
-    sites = {"main": {"cloud": "main", "auth_url": "http://127.0.0.1:1/v3"}}
-    return {"up": True, "clouds_file": str(path), "sites": sites}
+def _lab(path: Path) -> Path:
+    return _clouds(path, main="http://127.0.0.1:1/v3")
 
 
 def test_ordinary_clouds_file_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +53,7 @@ def test_running_lab_comes_last_and_is_made_known(
     lab = _lab(tmp_path / "lab.yaml")
     found = credentials.find("main", lab)
     assert found.lab
-    assert os.environ["OS_CLIENT_CONFIG_FILE"] == lab["clouds_file"]
+    assert os.environ["OS_CLIENT_CONFIG_FILE"] == str(lab)
 
 
 def test_lab_is_known_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,10 +64,10 @@ def test_lab_is_known_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert credentials.find("main", lab).lab
 
 
-def test_no_credentials_is_bad_input_with_a_remedy() -> None:
+def test_no_credentials_is_bad_input_with_a_remedy(tmp_path: Path) -> None:
     """No entry, no variables, no lab: the error names the cloud and what to do."""
     with pytest.raises(BadInputError) as caught:
-        credentials.find("main", DOWN)
+        credentials.find("main", tmp_path / "no lab")
     assert '"main"' in caught.value.what
     assert "lab up" in caught.value.remedy
 
@@ -83,7 +78,7 @@ def test_clouds_file_that_is_not_there_is_bad_input(
     """A named file that does not exist is not passed over in silence."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "gone.yaml"))
     with pytest.raises(BadInputError, match="does not exist"):
-        credentials.find("main", DOWN)
+        credentials.find("main", tmp_path / "no lab")
 
 
 def test_broken_clouds_file_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,4 +86,4 @@ def test_broken_clouds_file_is_bad_input(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "c.yaml").write_text("clouds: {")
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "c.yaml"))
     with pytest.raises(BadInputError, match=r"clouds\.yaml"):
-        credentials.find("main", DOWN)
+        credentials.find("main", tmp_path / "no lab")

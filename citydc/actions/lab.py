@@ -1,0 +1,84 @@
+"""`citydc lab ...`: the whole city's clouds on this machine."""
+
+import typer
+
+from citydc import console
+from citydc.actions._options import JsonOption, YesOption
+
+app = typer.Typer(
+    help="Two OpenStack sites on this machine, to try everything on.", no_args_is_help=True
+)
+
+
+@app.command("up")
+def up() -> None:
+    """
+    Start the lab, or repair what is half up; return when all of it answers.
+
+    Example: citydc lab up
+    """
+    from lab.control import Lab
+
+    lab = Lab.default()
+    started = lab.up(console.note)
+    state = "is up already" if started.already else "is ready"
+    console.say(f"The lab {state} ({started.seconds:.1f} s); its clouds are in {lab.clouds_file}")
+
+
+@app.command("status")
+def status(*, as_json: JsonOption = False) -> None:
+    """
+    Show what runs, where, since when, and how much memory it takes.
+
+    Exit code 1 when it is not up.  Example: citydc lab status --json
+    """
+    from lab.control import Lab
+
+    found = Lab.default().status()
+    if as_json:
+        console.print_json(found)
+    else:
+        for name, site in found["sites"].items():
+            console.say(f"{name}: {site['state']}, {site['auth_url']}")
+            console.table(
+                ("service", "port", "pid", "since", "MiB"),
+                [
+                    (
+                        service,
+                        *(str(one[key] or "-") for key in ("port", "pid", "since")),
+                        str(one["memory_mib"] or "-"),
+                    )
+                    for service, one in site["services"].items()
+                ],
+            )
+        console.say(f"{len(found['hosts'])} hosts, {found['memory_mib']:.0f} MiB in all")
+    raise typer.Exit(int(not found["up"]))
+
+
+@app.command("down")
+def down() -> None:
+    """
+    End all of the lab's processes; what the sites hold stays.
+
+    Example: citydc lab down
+    """
+    from lab.control import Lab
+
+    console.say("The lab is down." if Lab.default().down() else "The lab was not up.")
+
+
+@app.command("reset")
+def reset(*, yes: YesOption = False) -> None:
+    """
+    End the lab and remove all that its sites hold.
+
+    Example: citydc lab reset --yes
+    """
+    from citydc.actions._confirm import confirm
+    from lab.control import Lab
+
+    lab = Lab.default()
+    if not yes:
+        confirm(f"Remove all of {lab.home}?")
+    lab.reset()
+    console.say(f"{lab.home} is gone.")
