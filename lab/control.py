@@ -1,0 +1,578 @@
+"""
+The lab as a whole: started, looked at, ended.
+
+    lab = Lab.default()
+    lab.up(print)
+    lab.status()["sites"]["main"]["auth_url"]
+    lab.down()
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Self, TypedDict
+
+import psutil
+
+from catalogue.errors import BadInputError, CityDCError, OutsideError
+from lab.openstack import credentials, files, packages, ports, processes, releases, sites
+from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
+
+DEFAULT_HOME = Path(__file__).resolve().parents[1] / ".lab"
+DEFAULT_PORT = 23000
+FREE_BYTES = 1 << 30
+FULL_BYTES = 16 << 20
+PATIENCE_S = 240
+Progress = Callable[[str], None]
+
+
+class ServiceStatus(TypedDict):
+    """One service of a site; `pid`, `since` (ISO 8601) and `memory_mib` are None when down."""
+
+    port: int
+    pid: int | None
+    since: str | None
+    memory_mib: float | None
+
+
+class SiteStatus(TypedDict):
+    """One site; `state` is "up", "down" or "partly up"."""
+
+    cloud: str
+    auth_url: str
+    state: str
+    services: dict[str, ServiceStatus]
+
+
+class Host(TypedDict):
+    """A server of a site, with what its metadata say; an address is None where there is none."""
+
+    name: str
+    site: str
+    ipv4: str | None
+    ipv6: str | None
+    service: str
+    tier: str
+    agency: str
+
+
+class Status(TypedDict):
+    """
+    What runs.
+
+    `up` is true when all services of all sites are; `memory_mib` is the lab's share of the
+    memory (PSS); `since` (ISO 8601) is None when nothing runs.
+    """
+
+    up: bool
+    clouds_file: str
+    sites: dict[str, SiteStatus]
+    hosts: list[Host]
+    memory_mib: float
+    since: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Started:
+    """What `up` did: whether all was up before, and how long it took."""
+
+    already: bool
+    seconds: float
+
+
+class Lab:
+    """The sites whose data are in the folder `home` and whose ports begin at `port`."""
+
+    def __init__(self, home: Path, port: int = DEFAULT_PORT) -> None:
+        self.home = home.resolve()
+        self.port = port
+        self.clouds_file = self.home / "clouds.yaml"
+        self._record = self.home / "lab.json"
+        self._control = self.home / "control"
+        self._failed = self.home / "failed"
+        self._log = self.home / "lab.log"
+
+    @classmethod
+    def default(cls) -> Self:
+        """
+        Give the lab of this checkout, or the one that the environment names.
+
+        CITYDC_LAB_HOME is its folder, CITYDC_LAB_PORT its first port.  Raise BadInputError.
+        """
+        text = os.environ.get("CITYDC_LAB_PORT", str(DEFAULT_PORT))
+        highest = 65536 - PORTS_PER_SITE * len(NAMES)
+        if not text.isascii() or not text.isdigit() or not 1024 <= int(text) <= highest:  # noqa: PLR2004
+            raise BadInputError(
+                f"CITYDC_LAB_PORT is {text!r}",
+                why=f"the lab's first port is a number from 1024 to {highest}",
+                remedy="correct it, or leave it out",
+            )
+        return cls(Path(os.environ.get("CITYDC_LAB_HOME") or DEFAULT_HOME), int(text))
+
+    # --- what can be done ---
+
+    def up(self, progress: Progress = lambda _: None) -> Started:
+        """
+        Have all sites up and ready to be deployed to; repair what is half up.
+
+        What it starts itself it ends again when it is interrupted or fails.  Raise OutsideError
+        when ports are taken, the disk is full or a service doesn't start, BadInputError when the
+        folder holds something else.
+        """
+        began = time.monotonic()
+        self._check_home()
+        with self._locked(progress):
+            running = self._is_running()
+            already = running and self._is_up()
+            if not running:
+                self._prepare(progress)
+            try:
+                if running:
+                    for name in NAMES:
+                        self._tell("start", name)
+                else:
+                    self._launch(progress)
+                self._wait_ready(self._sites(), progress)
+                self._provide(progress)
+            except BaseException:
+                if not running:
+                    self._end()
+                raise
+        return Started(already, time.monotonic() - began)
+
+    def down(self) -> bool:
+        """End all processes; what the sites hold stays.  Say whether anything ran."""
+        if not self.home.exists():
+            return False
+        self._check_home()
+        with self._locked():
+            return self._end()
+
+    def reset(self) -> None:
+        """End all processes and remove all that the sites hold."""
+        if self.home.exists():
+            self._check_home()
+            with self._locked():
+                self._end()
+                shutil.rmtree(self.home)
+
+    def stop_site(self, name: str) -> None:
+        """End a site's processes, as if it were lost; the others go on."""
+        site = self._site(name)
+        with self._locked():
+            self._require_running()
+            self._tell("stop", name)
+            self._wait_gone(site)
+
+    def start_site(self, name: str) -> None:
+        """Start a site again, with all that it held; return when it answers."""
+        site = self._site(name)
+        with self._locked():
+            self._require_running()
+            self._tell("start", name)
+            self._wait_ready([site])
+
+    def status(self) -> Status:
+        """Give what runs, since when and with how much memory, and the sites' servers."""
+        everything = self._sites()
+        found = processes.of(self.home)
+        listening = ports.listeners() if found else {}
+        memory = {process.pid: processes.memory_mib(process) for process in found}
+        seen = {
+            site.name: _site_status(site, listening, memory)
+            for site in everything
+        }
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            hosts = [
+                host
+                for part in pool.map(_hosts, [s for s in everything if seen[s.name]["state"] != "down"])
+                for host in part
+            ]
+        return {
+            "up": bool(seen) and all(site["state"] == "up" for site in seen.values()),
+            "clouds_file": str(self.clouds_file),
+            "sites": seen,
+            "hosts": sorted(hosts, key=lambda host: (host["site"], host["name"])),
+            "memory_mib": round(sum(memory.values()), 1),
+            "since": _iso(found[0].create_time()) if found else None,
+        }
+
+    # --- before it starts ---
+
+    def _check_home(self) -> None:
+        """Raise BadInputError unless the folder is a lab's, of this port and place, or empty."""
+        record = self._read_record()
+        if record is None:
+            if self.home.exists() and any(
+                path.name != "lock" for path in self.home.iterdir()
+            ):
+                raise BadInputError(
+                    f"{self.home} is no lab's folder",
+                    why="it holds other files",
+                    remedy="name an empty or a new folder with CITYDC_LAB_HOME",
+                )
+            return
+        for key, now in (("port", self.port), ("home", str(self.home))):
+            if record[key] != now:
+                raise BadInputError(
+                    f"the lab in {self.home} was made with {key} {record[key]}, not {now}",
+                    why="its databases name its addresses and files",
+                    remedy=f"use {key} {record[key]} (CITYDC_LAB_{key.upper()}), "
+                    f"or remove {self.home} and make it anew",
+                )
+
+    def _read_record(self) -> dict[str, Any] | None:
+        try:
+            text = self._record.read_text()
+        except FileNotFoundError:
+            return None
+        record: dict[str, Any] = json.loads(text)
+        return record
+
+    def _check_releases(self) -> None:
+        record = self._read_record() or {}
+        now = releases.installed()
+        before = record.get("releases", now)
+        changed = [f"{name} {before[name]} → {now[name]}" for name in now if before[name] != now[name]]
+        if changed:
+            raise OutsideError(
+                "the lab's data were made by other releases of OpenStack",
+                why=", ".join(changed),
+                remedy="remove them with citydc lab reset, then again",
+            )
+
+    def _prepare(self, progress: Progress) -> None:
+        """Clear what an earlier start left behind, and see that this one can succeed."""
+        self._end()
+        self._check_releases()
+        free = shutil.disk_usage(self.home).free
+        if free < FREE_BYTES:
+            raise OutsideError(
+                f"the disk of {self.home} is too full for the lab",
+                why=f"{free >> 20} MiB are free, it needs {FREE_BYTES >> 20} MiB",
+                remedy="free some, or name a folder on another disk with CITYDC_LAB_HOME",
+            )
+        packages.ensure(progress)
+        ports.check_free(self._sites())
+        with self._disk_errors():
+            self.home.chmod(0o700)
+            files.write(
+                self._record,
+                json.dumps(
+                    {"port": self.port, "home": str(self.home), "releases": releases.installed()}
+                ),
+            )
+            for site in (sites.template(self.home, self.port), *self._sites()):
+                credentials.make(site.home / CREDENTIALS)
+
+    @contextlib.contextmanager
+    def _locked(self, progress: Progress = lambda _: None) -> Iterator[None]:
+        """Keep other commands on this lab waiting."""
+        path = self.home / "lock"
+        with self._disk_errors():
+            files.make_folder(self.home)
+            file = _open_lock(path, progress)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            file.close()
+
+    # --- processes ---
+
+    def _is_running(self) -> bool:
+        return processes.parent_of(self.home) is not None
+
+    def _require_running(self) -> None:
+        if not self._is_running():
+            raise OutsideError("the lab is not up", remedy="citydc lab up")
+
+    def _launch(self, progress: Progress) -> None:
+        progress("starting both sites")
+        with self._disk_errors():
+            shutil.rmtree(self._failed, ignore_errors=True)
+            files.make_folder(self._failed)
+            from lab.openstack import clouds  # noqa: PLC0415  (slow to import, while they start)
+
+            with self._log.open("ab") as log:
+                subprocess.Popen(  # noqa: S603  (this program)
+                    [sys.executable, "-W", "ignore", "-m", "lab.openstack.parent"]
+                    + [str(self.home), str(self.port)],
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    cwd=self.home,
+                    env=self._environment(),
+                )
+            clouds.write(self.clouds_file, self._sites())
+
+    def _environment(self) -> dict[str, str]:
+        """Give the processes' environment: the caller's clouds and passphrases stay out of it."""
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            # Without compiled files the start takes twice as long.
+            if not key.startswith(("OS_", "PULUMI_", "AWS_"))
+            and key != "PYTHONDONTWRITEBYTECODE"
+        }
+        return {**kept, processes.MARK: str(self.home)}
+
+    def _tell(self, order: str, name: str) -> None:
+        with contextlib.suppress(OSError):  # it is ending; the wait will say so
+            pipe = os.open(self._control, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(pipe, f"{order} {name}\n".encode())
+            os.close(pipe)
+
+    def _end(self) -> bool:
+        """End the lab's processes, whatever became of their parent; say whether there were any."""
+        parent = processes.parent_of(self.home)
+        if parent:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                parent.send_signal(signal.SIGTERM)
+                psutil.wait_procs([parent], timeout=10)
+        left = processes.of(self.home)
+        processes.end(left)
+        self._control.unlink(missing_ok=True)
+        shutil.rmtree(self._failed, ignore_errors=True)
+        return bool(parent or left)
+
+    # --- readiness ---
+
+    def _is_up(self) -> bool:
+        return all(_answers(site, project) for site in self._sites() for project in PROJECTS)
+
+    def _wait_ready(self, wanted: list[Site], progress: Progress = lambda _: None) -> None:
+        """Wait until all services of the sites answer; raise OutsideError when one won't."""
+        deadline = time.monotonic() + PATIENCE_S
+        left = [(site, project) for project in PROJECTS for site in wanted]
+        total = len(left)
+        while True:
+            before = len(left)
+            left = [one for one in left if not _answers(*one)]
+            if not left:
+                return
+            if len(left) != before:
+                progress(f"{total - len(left)} of {total} services answer")
+            self._check_failures()
+            if time.monotonic() > deadline:
+                raise OutsideError(
+                    f"not ready after {PATIENCE_S} s: "
+                    + ", ".join(f"{project} of {site.name}" for site, project in left),
+                    remedy="look into the log, then citydc lab down and up",
+                    place=str(self.home / left[0][0].name / "log"),
+                )
+            time.sleep(0.1)
+
+    def _check_failures(self) -> None:
+        """Raise OutsideError if a process has ended, with its last words."""
+        with self._disk_errors():
+            self._check_disk()
+            failed = sorted(self._failed.iterdir()) if self._failed.exists() else []
+            if failed:
+                project, _, name = failed[0].name.partition(".")
+                log = self.home / name / "log" / f"{project}.out"
+                failed[0].unlink()
+                raise OutsideError(
+                    f"{project} of {name} did not start" if name in NAMES
+                    else f"{project} did not start",
+                    why=_last_line(log) or _last_line(self._log),
+                    remedy="look into the log, then citydc lab up",
+                    place=str(log),
+                )
+            if not self._is_running():
+                raise OutsideError(
+                    "the lab's first process has ended",
+                    why=_last_line(self._log),
+                    remedy="look into the log, then citydc lab up",
+                    place=str(self._log),
+                )
+
+    def _check_disk(self) -> None:
+        free = shutil.disk_usage(self.home).free
+        if free < FULL_BYTES:
+            raise OutsideError(
+                f"the disk of {self.home} is full",
+                why=f"{free >> 10} KiB are free",
+                remedy="free some space, then citydc lab up",
+            )
+
+    def _wait_gone(self, site: Site) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while any(
+            port in ports.listeners()
+            for name, port in ports.services(site).items()
+            if name != "mirror"
+        ):
+            if time.monotonic() > deadline:
+                raise OutsideError(f"{site.name} does not end", remedy="citydc lab down")
+            time.sleep(0.05)
+
+    def _provide(self, progress: Progress) -> None:
+        """Make what a cloud's operators provide."""
+        # Imported while the services start: openstacksdk takes a second.
+        from lab.openstack import clouds, operators  # noqa: PLC0415
+
+        progress("external networks, volume types, zones")
+
+        def provide(site: Site) -> None:
+            with clouds.connect(site) as cloud:
+                operators.provide(cloud, site)
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(provide, self._sites()))
+
+    # --- small things ---
+
+    def _site(self, name: str) -> Site:
+        if name not in NAMES:
+            raise BadInputError(
+                f"there is no site {name!r}", remedy=f"one of {', '.join(NAMES)}"
+            )
+        self._require_running()
+        return next(site for site in self._sites() if site.name == name)
+
+    def _sites(self) -> list[Site]:
+        return sites.load(self.home, self.port)
+
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """Say it plainly when files can't be written."""
+        try:
+            yield
+        except OSError as error:
+            raise OutsideError(
+                f"the lab's folder can't be written: {error.strerror}",
+                remedy="free some space or name another folder with CITYDC_LAB_HOME",
+                place=str(error.filename or self.home),
+            ) from error
+
+
+def _open_lock(path: Path, progress: Progress) -> IO[str]:
+    """Wait for the lock file and give it; the lock ends with the file or the process."""
+    told = False
+    while True:
+        file = path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                file.seek(0)
+                progress(f"waiting for process {file.read() or '?'}, which works on the lab")
+                told = True
+            file.close()
+            time.sleep(0.1)
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+                return file
+        file.close()  # whoever had it removed it
+
+
+def _answers(site: Site, project: str) -> bool:
+    connection = http.client.HTTPConnection(HOST, site.port_of(project), timeout=5)
+    try:
+        connection.request("GET", "/healthcheck" if project == "swift" else "/")
+        return connection.getresponse().status < http.client.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _last_line(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = path.read_text(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+    return ""
+
+
+def _site_status(
+    site: Site, listening: dict[int, int], memory: dict[int, float]
+) -> SiteStatus:
+    services = {
+        name: _service_status(site.port_of(name), listening, memory)
+        for name in (*PROJECTS, "bind9")
+    }
+    there = [service["pid"] is not None for service in services.values()]
+    return {
+        "cloud": site.name,
+        "auth_url": site.url("keystone"),
+        "state": "up" if all(there) else "partly up" if any(there) else "down",
+        "services": services,
+    }
+
+
+def _service_status(
+    port: int, listening: dict[int, int], memory: dict[int, float]
+) -> ServiceStatus:
+    pid = listening.get(port)
+    if pid in memory:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            since = _iso(psutil.Process(pid).create_time())
+            return {
+                "port": port,
+                "pid": pid,
+                "since": since,
+                "memory_mib": round(memory[pid], 1),
+            }
+    return {"port": port, "pid": None, "since": None, "memory_mib": None}
+
+
+def _iso(timestamp: float) -> str:
+    moment = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
+    return moment.isoformat(timespec="seconds")
+
+
+def _hosts(site: Site) -> list[Host]:
+    """Give the site's servers of all projects; none when its API does not answer."""
+    import keystoneauth1.exceptions  # noqa: PLC0415  (slow to import)
+    import openstack.exceptions  # noqa: PLC0415
+
+    from lab.openstack import clouds  # noqa: PLC0415
+
+    try:
+        with clouds.connect(site) as cloud:
+            return [_host(site, server) for server in cloud.compute.servers(all_projects=True)]
+    except (
+        openstack.exceptions.SDKException,
+        keystoneauth1.exceptions.ClientException,
+    ):
+        return []
+
+
+def _host(site: Site, server: Any) -> Host:
+    addresses = [one for several in (server.addresses or {}).values() for one in several]
+    metadata = server.metadata or {}
+    return {
+        "name": server.name,
+        "site": site.name,
+        "ipv4": _address(addresses, 4),
+        "ipv6": _address(addresses, 6),
+        "service": metadata.get("service", ""),
+        "tier": metadata.get("tier", ""),
+        "agency": metadata.get("agency", ""),
+    }
+
+
+def _address(addresses: list[dict[str, Any]], wanted: int) -> str | None:
+    """Give the first address of that IP version that the server itself has."""
+    for address in addresses:
+        if address["version"] == wanted and address.get("OS-EXT-IPS:type") != "floating":
+            return str(address["addr"])
+    return None

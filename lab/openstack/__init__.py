@@ -1,0 +1,1 @@
+"""Real OpenStack services for independent sites on one machine, on loopback."""

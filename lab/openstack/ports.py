@@ -1,0 +1,69 @@
+"""Ports of this machine: which are free, and who has the others."""
+
+import contextlib
+import socket
+from collections.abc import Iterable
+
+import psutil
+
+from catalogue.errors import OutsideError
+from lab.openstack.sites import HOST, PARTS, PROJECTS, Site
+
+
+TOLD = 4  # of the ports that are taken
+
+
+def services(site: Site) -> dict[str, int]:
+    """Give all ports of a site, service to port."""
+    return {name: site.port_of(name) for name in (*PROJECTS, *PARTS)}
+
+
+def check_free(sites: Iterable[Site]) -> None:
+    """Raise OutsideError if a port that the sites need is taken, naming all that are."""
+    taken = [
+        f"{port} ({name} of {site.name}) by {holder(port)}"
+        for site in sites
+        for name, port in services(site).items()
+        if not is_free(port)
+    ]
+    more = len(taken) - TOLD
+    if taken:
+        raise OutsideError(
+            "the lab can't start: ports that it needs are taken",
+            why="; ".join(taken[:TOLD]) + (f"; and {more} more" if more > 0 else ""),
+            remedy="end what holds them, or give the lab other ports with CITYDC_LAB_PORT",
+        )
+
+
+def is_free(port: int) -> bool:
+    """Say whether TCP and UDP may be listened to on the port of the loopback address."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return False
+    return True
+
+
+def holder(port: int) -> str:
+    """Name the process that has the port, as far as this user may see it."""
+    for connection in psutil.net_connections("inet"):
+        if connection.laddr and connection.laddr.port == port and connection.pid:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(connection.pid)
+                return f"process {process.pid} ({process.name()})"
+    return "a process that this user may not see"
+
+
+def listeners() -> dict[int, int]:
+    """Give the process id of whoever listens, by TCP port of the loopback address."""
+    return {
+        connection.laddr.port: connection.pid
+        for connection in psutil.net_connections("tcp4")
+        if connection.status == psutil.CONN_LISTEN
+        and connection.laddr.ip == HOST
+        and connection.pid
+    }

@@ -1,0 +1,118 @@
+"""
+Make SQLite fit for services that write from many threads at once.
+
+A transaction that reads first and writes later cannot wait for its turn in SQLite: it fails with
+"database is locked".  oslo.db knows beforehand which transactions write, so those take the write
+lock at their start and queue for it; readers never wait (write-ahead log).  What still fails
+counts as a deadlock, which the services retry.
+"""
+# oslo.db has no types, and its private parts are what is changed here.
+# mypy: disable-error-code="import-untyped"
+# ruff: noqa: SLF001
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from oslo_db import exception
+from oslo_db.sqlalchemy import enginefacade, engines, exc_filters
+from sqlalchemy import event, pool
+
+WAIT_MS = 20_000
+WRITES = "citydc_writes"
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database, with what is still in its write-ahead log, over whatever is there."""
+    remove(target)
+    with (
+        contextlib.closing(sqlite3.connect(source)) as old,
+        contextlib.closing(sqlite3.connect(target)) as new,
+    ):
+        old.backup(new)
+
+
+def remove(path: Path) -> None:
+    """Remove a database with its write-ahead log; one that is not there is fine."""
+    for one in path.parent.glob(f"{path.name}*"):
+        one.unlink()
+
+
+def install() -> None:
+    """Change SQLAlchemy and oslo.db in this process; call once, before any engine is made."""
+    event.listen(sqlalchemy.Engine, "connect", _connected)
+    event.listen(sqlalchemy.Engine, "begin", _begun)
+    _pool_connections()
+    _mark_writers()
+    exc_filters.filters(
+        "sqlite", sqlalchemy.exc.OperationalError, r".*database is locked.*"
+    )(_locked)
+
+
+def _connected(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
+
+
+def _begun(connection: Any) -> None:
+    if connection.get_execution_options().get(WRITES):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.info["in_transaction"] = True  # oslo.db's own mark
+
+
+def _locked(error: Any, _match: Any, _engine_name: str, _is_disconnect: bool) -> None:  # noqa: FBT001  (theirs)
+    raise exception.DBDeadlock(error)
+
+
+def _pool_connections() -> None:
+    """
+    Keep connections: oslo.db opens one per transaction.
+
+    Each would read the schema, and the last one to close would fold the write-ahead log back.
+    """
+    make_engine = sqlalchemy.create_engine
+
+    def create_engine(url: Any, **options: Any) -> Any:
+        if options.get("poolclass") is pool.NullPool:
+            options.update(
+                poolclass=pool.QueuePool, pool_size=16, max_overflow=100, pool_pre_ping=False
+            )
+            options["connect_args"]["check_same_thread"] = False
+        return make_engine(url, **options)
+
+    sqlalchemy.create_engine = create_engine
+    engines._thread_yield = lambda _connection, _record: None  # of use with eventlet only
+
+
+def _mark_writers() -> None:
+    """Let writing transactions say so when they begin, and join the one they are inside of."""
+    factory = enginefacade._AbstractTransactionFactory
+    make_session = factory._create_session
+    make_connection = factory._create_connection
+
+    def create_session(self: Any, mode: Any, bind: Any = None) -> Any:
+        session = make_session(self, mode, bind)
+        if mode is enginefacade._WRITER and bind is None:
+            plain = session.begin
+
+            def begin(*args: Any, **more: Any) -> Any:
+                result = plain(*args, **more)
+                session.connection(execution_options={WRITES: True})
+                return result
+
+            session.begin = begin
+        return session
+
+    def create_connection(self: Any, mode: Any) -> Any:
+        connection = make_connection(self, mode)
+        if mode is enginefacade._WRITER:
+            connection = connection.execution_options(**{WRITES: True})
+        return connection
+
+    factory._create_session = create_session
+    factory._create_connection = create_connection
+    # A second write transaction inside one would wait for its own thread.
+    enginefacade._AbstractTransactionContextManager.independent = property(lambda self: self)
