@@ -1,0 +1,372 @@
+"""
+Who may talk to whom at a site: the declared flows, resolved to rules between prefixes.
+
+A component or database says which of its ports are called by whom.  From that follow a rule in at
+the one and a rule out at the other; nothing else is open.  What holds for every server (ports of
+the city, ports that all may call) is the baseline.  Where a load balancer stands in front of a
+port, its servers hear the balancer alone, and the balancer hears the callers.
+
+A component that has no servers in a profile neither calls nor is called there.  One whose servers
+are absent from a standby site only until a takeover has its rules in place.
+"""
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal, NamedTuple
+
+from catalogue import addresses, recovery
+from catalogue.addresses import Prefixes
+from catalogue.model import (
+    Capability,
+    Catalogue,
+    Component,
+    Database,
+    Listen,
+    Profile,
+    Service,
+    Site,
+)
+
+Direction = Literal["ingress", "egress"]
+BOTH_WAYS: tuple[Direction, Direction] = ("ingress", "egress")
+ALL = "all"
+
+
+class PartKey(NamedTuple):
+    """A component or database of a service."""
+
+    service: str
+    part: str
+
+    def __str__(self) -> str:
+        return f"{self.service}-{self.part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a security group lets pass, in both families."""
+
+    direction: Direction
+    protocol: str
+    port: int
+    peer: str
+    """The other side's name: "lgsp-gateway", "citizens", "all", "load-balancer"..."""
+    ipv4: tuple[IPv4Network, ...]
+    ipv6: tuple[IPv6Network, ...]
+
+    @property
+    def name(self) -> str:
+        """What tells the rule from the others of its group."""
+        way = "from" if self.direction == "ingress" else "to"
+        return f"{way}-{self.peer}-{self.protocol}-{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Whom a load balancer hears."""
+
+    ipv4: tuple[IPv4Network, ...]
+    ipv6: tuple[IPv6Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFlows:
+    """All that is open at a site."""
+
+    groups: dict[PartKey, tuple[Rule, ...]]
+    """For each component and database that has a network there."""
+    baseline: tuple[Rule, ...]
+    """For every server there."""
+    balanced: dict[PartKey, Callers]
+    routes: dict[str, dict[tuple[str, str], tuple[Prefixes, ...]]]
+    """For each agency, what its router reaches through which other router (site, agency)."""
+
+
+def listens(part: Component | Database) -> list[Listen]:
+    """Return the ports that a part's servers listen on; a database has one, named for itself."""
+    if isinstance(part, Component):
+        return part.listens
+    return [Listen.model_validate({"id": part.id, "port": part.port, "from": part.callers})]
+
+
+def balanced_port(part: Component | Database, site: Site) -> Listen | None:
+    """Return the port that a load balancer spreads at `site`, or None."""
+    if (
+        isinstance(part, Database)
+        or not part.load_balancer
+        or Capability.LOAD_BALANCER not in site.capabilities
+    ):
+        return None
+    wanted = part.load_balancer.listen
+    return next(one for one in part.listens if one.id == wanted)
+
+
+def resolve(catalogue: Catalogue, site: Site, profile: Profile) -> SiteFlows:
+    """
+    Resolve what the catalogue declares to what is open at `site`.
+
+    A flow with a part that does not stand at the site is left out.
+    """
+    return _Resolver(catalogue, site, profile).run()
+
+
+class _Slot(NamedTuple):
+    """Rules that may be joined: one port, one other service."""
+
+    group: PartKey | None
+    direction: Direction
+    protocol: str
+    port: int
+    service: str
+
+
+@dataclass
+class _Resolver:
+    catalogue: Catalogue
+    site: Site
+    profile: Profile
+    inner: dict[_Slot, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Rules between parts at this site: the other service's parts."""
+    rules: dict[PartKey | None, dict[str, Rule]] = field(default_factory=lambda: defaultdict(dict))
+    """Rules with everything else, by name; the baseline's under None."""
+    callers: dict[PartKey, list[Prefixes | Callers]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    reach: dict[str, dict[tuple[str, str], set[str]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(set))
+    )
+    """For each agency and other router, the services reached."""
+    for_all: set[str] = field(default_factory=set)
+    """Services that packets pass to or from every other."""
+
+    def __post_init__(self) -> None:
+        self.services = {
+            service.id: service
+            for service in self.catalogue.services.values()
+            if recovery.standing(self.catalogue, self.site, service, self.profile).networks
+        }
+        self.networks = {
+            PartKey(service.id, part.id): addresses.network(self.site, service, part.number)
+            for service in self.services.values()
+            for part in recovery.parts(service)
+        }
+        self.staffed = {
+            PartKey(service.id, part.id)
+            for service in self.services.values()
+            for part in recovery.parts(service)
+            if recovery.size(part, self.profile)
+        }
+        self.outside = {
+            one.id: Callers(tuple(one.ipv4), tuple(one.ipv6)) for one in self.catalogue.city.outside
+        }
+        self.whole = addresses.whole(self.site)
+
+    def run(self) -> SiteFlows:
+        for listen in self.catalogue.city.listens:
+            self._city_listen(listen)
+        for call in self.catalogue.city.calls:
+            self._outside(None, "egress", call.protocol, call.port, call.to)
+        for service in self.services.values():
+            for part in recovery.parts(service):
+                if PartKey(service.id, part.id) in self.staffed:
+                    self._part(service, part)
+            for database in service.databases:
+                self._replication(service, database)
+        self._join_inner()
+        return SiteFlows(
+            groups={key: self._rules(key) for key in self.networks},
+            baseline=self._rules(None),
+            balanced={key: _union(found) for key, found in self.callers.items()},
+            routes=self._routes(),
+        )
+
+    # -- what is declared
+
+    def _part(self, service: Service, part: Component | Database) -> None:
+        key = PartKey(service.id, part.id)
+        spread = balanced_port(part, self.site)
+        for listen in listens(part):
+            if listen == spread:
+                network = self.networks[key]
+                self._add(key, "ingress", listen, "load-balancer", network)
+                self.callers[key].extend(self._callers(service, listen))
+            else:
+                self._ingress(key, listen)
+            self._egress(key, listen)
+        if isinstance(part, Component):
+            for call in part.calls:
+                self._outside(key, "egress", call.protocol, call.port, call.to)
+
+    def _ingress(self, key: PartKey, listen: Listen) -> None:
+        for party in listen.callers:
+            if party == ALL:
+                self._add(key, "ingress", listen, ALL, self.whole)
+            elif caller := self._inside(key.service, party):
+                self._between(key, "ingress", listen, caller)
+            elif party in self.outside:
+                self._outside(key, "ingress", listen.protocol, listen.port, party)
+
+    def _egress(self, key: PartKey, listen: Listen) -> None:
+        for party in listen.callers:
+            if party == ALL:
+                self._between(None, "egress", listen, key)
+                self.for_all.add(key.service)
+            elif caller := self._inside(key.service, party):
+                self._between(caller, "egress", listen, key)
+                self._reaches(caller.service, key.service)
+
+    def _callers(self, service: Service, listen: Listen) -> Iterator[Prefixes | Callers]:
+        for party in listen.callers:
+            if party == ALL:
+                yield self.whole
+            elif caller := self._inside(service.id, party):
+                if caller in self.staffed:
+                    yield self.networks[caller]
+            elif party in self.outside:
+                yield self.outside[party]
+
+    def _city_listen(self, listen: Listen) -> None:
+        for party in listen.callers:
+            if party == ALL:
+                self._add(None, "ingress", listen, ALL, self.whole)
+                self._add(None, "egress", listen, ALL, self.whole)
+            elif caller := self._inside("", party):
+                self._between(None, "ingress", listen, caller)
+                self._add(caller, "egress", listen, ALL, self.whole)
+                self.for_all.add(caller.service)
+            elif party in self.outside:
+                self._outside(None, "ingress", listen.protocol, listen.port, party)
+
+    def _replication(self, service: Service, database: Database) -> None:
+        """Open a database to its own servers, here and at the other sites where it has any."""
+        key = PartKey(service.id, database.id)
+        here = self._servers(self.site, service, database)
+        own = listens(database)[0]
+        if here > 1:
+            for direction in BOTH_WAYS:
+                self._add(key, direction, own, "replication", self.networks[key])
+        for other in recovery.peers(self.catalogue, self.site):
+            if here and self._servers(other, service, database):
+                network = addresses.network(other, service, database.number)
+                for direction in BOTH_WAYS:
+                    self._add(key, direction, own, f"replication-{other.id}", network)
+                self.reach[service.agency][other.id, service.agency].add(service.id)
+
+    def _servers(self, site: Site, service: Service, database: Database) -> int:
+        found = recovery.standing(self.catalogue, site, service, self.profile)
+        return found.servers[database.id]
+
+    # -- what follows from it
+
+    def _inside(self, service: str, party: str) -> PartKey | None:
+        """Return the part that a party is, if it stands at this site."""
+        named, _, part = party.rpartition("/")
+        key = PartKey(named or service, part)
+        return key if key in self.networks else None
+
+    def _between(
+        self, group: PartKey | None, direction: Direction, listen: Listen, other: PartKey
+    ) -> None:
+        if group is None or group in self.staffed:
+            slot = _Slot(group, direction, listen.protocol, listen.port, other.service)
+            self.inner[slot].add(other.part)
+
+    def _outside(
+        self, group: PartKey | None, direction: Direction, protocol: str, port: int, party: str
+    ) -> None:
+        found = self.outside[party]
+        self._put(group, Rule(direction, protocol, port, party, found.ipv4, found.ipv6))
+
+    def _add(
+        self,
+        group: PartKey | None,
+        direction: Direction,
+        listen: Listen,
+        peer: str,
+        at: Prefixes,
+    ) -> None:
+        rule = Rule(direction, listen.protocol, listen.port, peer, (at.ipv4,), (at.ipv6,))
+        self._put(group, rule)
+
+    def _put(self, group: PartKey | None, rule: Rule) -> None:
+        if group is None or group in self.staffed:
+            self.rules[group][rule.name] = rule
+
+    def _reaches(self, one: str, other: str) -> None:
+        """Note that packets pass between the two services."""
+        first, second = self.services[one].agency, self.services[other].agency
+        if first != second:
+            self.reach[first][self.site.id, second].add(other)
+            self.reach[second][self.site.id, first].add(one)
+
+    # -- the results
+
+    def _join_inner(self) -> None:
+        """
+        Turn the flows between parts into rules; parts whose prefixes join share one.
+
+        Which join does not depend on how many servers they have, so that rules keep their names.
+        """
+        for slot, parts in self.inner.items():
+            everyone = Rule(slot.direction, slot.protocol, slot.port, ALL, (), ()).name
+            if everyone in self.rules[slot.group]:
+                continue
+            networks = {part: self.networks[PartKey(slot.service, part)] for part in parts}
+            for joined in addresses.joined(list(networks.values())):
+                names = sorted(
+                    part for part, own in networks.items() if own.ipv6.subnet_of(joined.ipv6)
+                )
+                if not any(PartKey(slot.service, part) in self.staffed for part in names):
+                    continue
+                peer = "-".join([slot.service, *names])
+                way = (slot.direction, slot.protocol, slot.port)
+                self._put(slot.group, Rule(*way, peer, (joined.ipv4,), (joined.ipv6,)))
+
+    def _rules(self, group: PartKey | None) -> tuple[Rule, ...]:
+        return tuple(self.rules[group][name] for name in sorted(self.rules[group]))
+
+    def _routes(self) -> dict[str, dict[tuple[str, str], tuple[Prefixes, ...]]]:
+        self._reach_everyone()
+        return {
+            agency: {
+                router: tuple(self._blocks(router[0], found))
+                for router, found in sorted(routers.items())
+            }
+            for agency, routers in sorted(self.reach.items())
+        }
+
+    def _reach_everyone(self) -> None:
+        """Let every agency reach the services that all may call, and these every service."""
+        owned = defaultdict(set)
+        for service in self.services.values():
+            owned[service.agency].add(service.id)
+        for called in self.for_all:
+            server = self.services[called].agency
+            for agency in owned.keys() - {server}:
+                self.reach[agency][self.site.id, server].add(called)
+        for server in {self.services[called].agency for called in self.for_all}:
+            for agency in owned.keys() - {server}:
+                self.reach[server][self.site.id, agency] |= owned[agency]
+
+    def _blocks(self, site: str, services: set[str]) -> list[Prefixes]:
+        at = self.catalogue.sites[site]
+        return addresses.joined([addresses.block(at, self.services[one]) for one in services])
+
+
+def _union(found: Iterable[Prefixes | Callers]) -> Callers:
+    """Return the fewest prefixes that hold all that is found, each family for itself."""
+    ipv4: list[IPv4Network] = []
+    ipv6: list[IPv6Network] = []
+    for one in found:
+        if isinstance(one, Prefixes):
+            ipv4.append(one.ipv4)
+            ipv6.append(one.ipv6)
+        else:
+            ipv4.extend(one.ipv4)
+            ipv6.extend(one.ipv6)
+    return Callers(
+        tuple(ipaddress.collapse_addresses(ipv4)), tuple(ipaddress.collapse_addresses(ipv6))
+    )
