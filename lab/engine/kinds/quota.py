@@ -1,0 +1,39 @@
+"""Quotas: set for a project, never created or deleted."""
+
+from .base import Body, Cloud, Kind, Values
+
+
+class Quota(Kind):
+    """
+    A project's quotas of one service; its id is "project/region".
+
+    Deleting it gives the project the cloud's defaults again.
+    """
+
+    def encode(self, inputs: Values) -> Body:
+        """Return the quotas that the program gives."""
+        return super().encode({k: v for k, v in inputs.items() if k not in ("projectId", "region")})
+
+    def decode(self, body: Body, inputs: Values, cloud: Cloud) -> Values:
+        """Return the outputs."""
+        return super().decode(body, inputs, cloud) | {"projectId": inputs.get("projectId", "")}
+
+    def url(self, ident: str) -> str:
+        """Return the path of a project's quotas."""
+        return f"{self.path}/{ident.partition('/')[0]}"
+
+    def create(self, cloud: Cloud, inputs: Values) -> str:
+        """Set the quotas."""
+        ident = f"{inputs['projectId']}/{inputs.get('region') or cloud.region}"
+        self.call(cloud, "put", self.url(ident), {self.key: self.encode(inputs)})
+        return ident
+
+    def find(self, cloud: Cloud, inputs: Values) -> list[str]:
+        """Return nothing: setting the same quotas again is harmless."""
+        del cloud, inputs
+        return []
+
+    def listing(self, cloud: Cloud) -> dict[str, Body] | None:
+        """Return None: quotas are asked for by project."""
+        del cloud
+        return None
