@@ -10,7 +10,6 @@ The lab as a whole: started, looked at, ended.
 import concurrent.futures
 import contextlib
 import dataclasses
-import datetime
 import fcntl
 import http.client
 import json
@@ -22,11 +21,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Self, TypedDict
+from typing import IO, Any, Self
 
 import psutil
 
-from catalogue.errors import BadInputError, CityDCError, OutsideError
+from catalogue.errors import BadInputError, OutsideError
+from lab import status
 from lab.openstack import credentials, files, packages, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
 
@@ -35,53 +35,9 @@ DEFAULT_PORT = 23000
 FREE_BYTES = 1 << 30
 FULL_BYTES = 16 << 20
 PATIENCE_S = 240
+LAUNCH_S = 5
+ANSWERING = (*PROJECTS, "mirror")
 Progress = Callable[[str], None]
-
-
-class ServiceStatus(TypedDict):
-    """One service of a site; `pid`, `since` (ISO 8601) and `memory_mib` are None when down."""
-
-    port: int
-    pid: int | None
-    since: str | None
-    memory_mib: float | None
-
-
-class SiteStatus(TypedDict):
-    """One site; `state` is "up", "down" or "partly up"."""
-
-    cloud: str
-    auth_url: str
-    state: str
-    services: dict[str, ServiceStatus]
-
-
-class Host(TypedDict):
-    """A server of a site, with what its metadata say; an address is None where there is none."""
-
-    name: str
-    site: str
-    ipv4: str | None
-    ipv6: str | None
-    service: str
-    tier: str
-    agency: str
-
-
-class Status(TypedDict):
-    """
-    What runs.
-
-    `up` is true when all services of all sites are; `memory_mib` is the lab's share of the
-    memory (PSS); `since` (ISO 8601) is None when nothing runs.
-    """
-
-    up: bool
-    clouds_file: str
-    sites: dict[str, SiteStatus]
-    hosts: list[Host]
-    memory_mib: float
-    since: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,8 +96,7 @@ class Lab:
                 self._prepare(progress)
             try:
                 if running:
-                    for name in NAMES:
-                        self._tell("start", name)
+                    self._tell("start", *NAMES)
                 else:
                     self._launch(progress)
                 self._wait_ready(self._sites(), progress)
@@ -184,30 +139,10 @@ class Lab:
             self._tell("start", name)
             self._wait_ready([site])
 
-    def status(self) -> Status:
+    def status(self) -> status.Status:
         """Give what runs, since when and with how much memory, and the sites' servers."""
-        everything = self._sites()
-        found = processes.of(self.home)
-        listening = ports.listeners() if found else {}
-        memory = {process.pid: processes.memory_mib(process) for process in found}
-        seen = {
-            site.name: _site_status(site, listening, memory)
-            for site in everything
-        }
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            hosts = [
-                host
-                for part in pool.map(_hosts, [s for s in everything if seen[s.name]["state"] != "down"])
-                for host in part
-            ]
-        return {
-            "up": bool(seen) and all(site["state"] == "up" for site in seen.values()),
-            "clouds_file": str(self.clouds_file),
-            "sites": seen,
-            "hosts": sorted(hosts, key=lambda host: (host["site"], host["name"])),
-            "memory_mib": round(sum(memory.values()), 1),
-            "since": _iso(found[0].create_time()) if found else None,
-        }
+        self._check_home()
+        return status.read(self.home, self.clouds_file, self._sites())
 
     # --- before it starts ---
 
@@ -215,9 +150,7 @@ class Lab:
         """Raise BadInputError unless the folder is a lab's, of this port and place, or empty."""
         record = self._read_record()
         if record is None:
-            if self.home.exists() and any(
-                path.name != "lock" for path in self.home.iterdir()
-            ):
+            if self.home.exists() and any(path.name != "lock" for path in self.home.iterdir()):
                 raise BadInputError(
                     f"{self.home} is no lab's folder",
                     why="it holds other files",
@@ -245,7 +178,9 @@ class Lab:
         record = self._read_record() or {}
         now = releases.installed()
         before = record.get("releases", now)
-        changed = [f"{name} {before[name]} → {now[name]}" for name in now if before[name] != now[name]]
+        changed = [
+            f"{name} {before[name]} → {now[name]}" for name in now if before[name] != now[name]
+        ]
         if changed:
             raise OutsideError(
                 "the lab's data were made by other releases of OpenStack",
@@ -302,22 +237,20 @@ class Lab:
     def _launch(self, progress: Progress) -> None:
         progress("starting both sites")
         with self._disk_errors():
-            shutil.rmtree(self._failed, ignore_errors=True)
-            files.make_folder(self._failed)
-            from lab.openstack import clouds  # noqa: PLC0415  (slow to import, while they start)
-
+            self._forget_failures()
             with self._log.open("ab") as log:
-                subprocess.Popen(  # noqa: S603  (this program)
-                    [sys.executable, "-W", "ignore", "-m", "lab.openstack.parent"]
-                    + [str(self.home), str(self.port)],
+                subprocess.run(  # noqa: S603  (this program)
+                    [
+                        *("/usr/bin/setsid", "--fork", sys.executable, "-W", "ignore"),
+                        *("-m", "lab.openstack.parent", str(self.home), str(self.port)),
+                    ],
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
-                    start_new_session=True,
                     cwd=self.home,
                     env=self._environment(),
+                    check=True,
                 )
-            clouds.write(self.clouds_file, self._sites())
 
     def _environment(self) -> dict[str, str]:
         """Give the processes' environment: the caller's clouds and passphrases stay out of it."""
@@ -325,16 +258,23 @@ class Lab:
             key: value
             for key, value in os.environ.items()
             # Without compiled files the start takes twice as long.
-            if not key.startswith(("OS_", "PULUMI_", "AWS_"))
-            and key != "PYTHONDONTWRITEBYTECODE"
+            if not key.startswith(("OS_", "PULUMI_", "AWS_")) and key != "PYTHONDONTWRITEBYTECODE"
         }
-        return {**kept, processes.MARK: str(self.home)}
+        # Neutron's name for its process shall not take the place of the environment.
+        return {**kept, processes.MARK: str(self.home), "SPT_NOENV": "1"}
 
-    def _tell(self, order: str, name: str) -> None:
+    def _tell(self, order: str, *names: str) -> None:
+        """Give the first process an order about sites."""
+        with self._disk_errors():
+            self._forget_failures()
         with contextlib.suppress(OSError):  # it is ending; the wait will say so
             pipe = os.open(self._control, os.O_WRONLY | os.O_NONBLOCK)
-            os.write(pipe, f"{order} {name}\n".encode())
+            os.write(pipe, "".join(f"{order} {name}\n" for name in names).encode())
             os.close(pipe)
+
+    def _forget_failures(self) -> None:
+        shutil.rmtree(self._failed, ignore_errors=True)
+        files.make_folder(self._failed)
 
     def _end(self) -> bool:
         """End the lab's processes, whatever became of their parent; say whether there were any."""
@@ -352,53 +292,60 @@ class Lab:
     # --- readiness ---
 
     def _is_up(self) -> bool:
-        return all(_answers(site, project) for site in self._sites() for project in PROJECTS)
+        return all(_answers(site, name) for site in self._sites() for name in ANSWERING)
 
     def _wait_ready(self, wanted: list[Site], progress: Progress = lambda _: None) -> None:
         """Wait until all services of the sites answer; raise OutsideError when one won't."""
         deadline = time.monotonic() + PATIENCE_S
-        left = [(site, project) for project in PROJECTS for site in wanted]
+        parent = self._parent()
+        left = [(site, name) for name in ANSWERING for site in wanted]
         total = len(left)
         while True:
             before = len(left)
             left = [one for one in left if not _answers(*one)]
-            if not left:
-                return
             if len(left) != before:
                 progress(f"{total - len(left)} of {total} services answer")
-            self._check_failures()
+            if not left:
+                return
+            self._check_failures(parent)
             if time.monotonic() > deadline:
                 raise OutsideError(
                     f"not ready after {PATIENCE_S} s: "
-                    + ", ".join(f"{project} of {site.name}" for site, project in left),
+                    + ", ".join(f"{name} of {site.name}" for site, name in left),
                     remedy="look into the log, then citydc lab down and up",
                     place=str(self.home / left[0][0].name / "log"),
                 )
             time.sleep(0.1)
 
-    def _check_failures(self) -> None:
+    def _parent(self) -> psutil.Process | None:
+        """Give the lab's first process, which may have just been started."""
+        deadline = time.monotonic() + LAUNCH_S
+        while True:
+            found = processes.parent_of(self.home)
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
+
+    def _check_failures(self, parent: psutil.Process | None) -> None:
         """Raise OutsideError if a process has ended, with its last words."""
         with self._disk_errors():
             self._check_disk()
-            failed = sorted(self._failed.iterdir()) if self._failed.exists() else []
-            if failed:
-                project, _, name = failed[0].name.partition(".")
+            for mark in sorted(self._failed.iterdir()):
+                project, _, name = mark.name.partition(".")
                 log = self.home / name / "log" / f"{project}.out"
-                failed[0].unlink()
                 raise OutsideError(
-                    f"{project} of {name} did not start" if name in NAMES
-                    else f"{project} did not start",
+                    f"{project} of {name} did not start",
                     why=_last_line(log) or _last_line(self._log),
                     remedy="look into the log, then citydc lab up",
                     place=str(log),
                 )
-            if not self._is_running():
-                raise OutsideError(
-                    "the lab's first process has ended",
-                    why=_last_line(self._log),
-                    remedy="look into the log, then citydc lab up",
-                    place=str(self._log),
-                )
+        if parent is None or not parent.is_running():
+            raise OutsideError(
+                "the lab's first process has ended",
+                why=_last_line(self._log),
+                remedy="look into the log, then citydc lab up",
+                place=str(self._log),
+            )
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.home).free
@@ -422,25 +369,19 @@ class Lab:
 
     def _provide(self, progress: Progress) -> None:
         """Make what a cloud's operators provide."""
-        # Imported while the services start: openstacksdk takes a second.
-        from lab.openstack import clouds, operators  # noqa: PLC0415
+        from lab.openstack import clouds, operators  # noqa: PLC0415  (slow to import)
 
         progress("external networks, volume types, zones")
-
-        def provide(site: Site) -> None:
-            with clouds.connect(site) as cloud:
-                operators.provide(cloud, site)
-
+        with self._disk_errors():
+            clouds.write(self.clouds_file, self._sites())
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            list(pool.map(provide, self._sites()))
+            list(pool.map(operators.provide, self._sites()))
 
     # --- small things ---
 
     def _site(self, name: str) -> Site:
         if name not in NAMES:
-            raise BadInputError(
-                f"there is no site {name!r}", remedy=f"one of {', '.join(NAMES)}"
-            )
+            raise BadInputError(f"there is no site {name!r}", remedy=f"one of {', '.join(NAMES)}")
         self._require_running()
         return next(site for site in self._sites() if site.name == name)
 
@@ -500,79 +441,3 @@ def _last_line(path: Path) -> str:
         lines = path.read_text(errors="replace").strip().splitlines()
         return lines[-1].strip() if lines else ""
     return ""
-
-
-def _site_status(
-    site: Site, listening: dict[int, int], memory: dict[int, float]
-) -> SiteStatus:
-    services = {
-        name: _service_status(site.port_of(name), listening, memory)
-        for name in (*PROJECTS, "bind9")
-    }
-    there = [service["pid"] is not None for service in services.values()]
-    return {
-        "cloud": site.name,
-        "auth_url": site.url("keystone"),
-        "state": "up" if all(there) else "partly up" if any(there) else "down",
-        "services": services,
-    }
-
-
-def _service_status(
-    port: int, listening: dict[int, int], memory: dict[int, float]
-) -> ServiceStatus:
-    pid = listening.get(port)
-    if pid in memory:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            since = _iso(psutil.Process(pid).create_time())
-            return {
-                "port": port,
-                "pid": pid,
-                "since": since,
-                "memory_mib": round(memory[pid], 1),
-            }
-    return {"port": port, "pid": None, "since": None, "memory_mib": None}
-
-
-def _iso(timestamp: float) -> str:
-    moment = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
-    return moment.isoformat(timespec="seconds")
-
-
-def _hosts(site: Site) -> list[Host]:
-    """Give the site's servers of all projects; none when its API does not answer."""
-    import keystoneauth1.exceptions  # noqa: PLC0415  (slow to import)
-    import openstack.exceptions  # noqa: PLC0415
-
-    from lab.openstack import clouds  # noqa: PLC0415
-
-    try:
-        with clouds.connect(site) as cloud:
-            return [_host(site, server) for server in cloud.compute.servers(all_projects=True)]
-    except (
-        openstack.exceptions.SDKException,
-        keystoneauth1.exceptions.ClientException,
-    ):
-        return []
-
-
-def _host(site: Site, server: Any) -> Host:
-    addresses = [one for several in (server.addresses or {}).values() for one in several]
-    metadata = server.metadata or {}
-    return {
-        "name": server.name,
-        "site": site.name,
-        "ipv4": _address(addresses, 4),
-        "ipv6": _address(addresses, 6),
-        "service": metadata.get("service", ""),
-        "tier": metadata.get("tier", ""),
-        "agency": metadata.get("agency", ""),
-    }
-
-
-def _address(addresses: list[dict[str, Any]], wanted: int) -> str | None:
-    """Give the first address of that IP version that the server itself has."""
-    for address in addresses:
-        if address["version"] == wanted and address.get("OS-EXT-IPS:type") != "floating":
-            return str(address["addr"])
-    return None

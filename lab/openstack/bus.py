@@ -27,8 +27,8 @@ class _Exchange:
         self.listeners: dict[str, list[tuple[str | None, _Listener]]] = collections.defaultdict(
             list
         )
-        self.pending: dict[str, list[tuple[str | None, tuple[Any, ...]]]] = (
-            collections.defaultdict(list)
+        self.pending: dict[str, list[tuple[str | None, tuple[Any, ...]]]] = collections.defaultdict(
+            list
         )
         self.turn = itertools.count()
 
@@ -98,7 +98,7 @@ class Driver(base.BaseDriver):
     def require_features(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  (theirs)
         """Accept whatever is required: there is nothing that could be lost."""
 
-    def send(  # noqa: PLR0913  (the library's signature)
+    def send(  # noqa: PLR0913, PLR0917  (the library's signature)
         self,
         target: Any,
         ctxt: Any,

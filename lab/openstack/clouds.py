@@ -1,6 +1,7 @@
 """How clients reach the sites: clouds.yaml, and connections as the administrator."""
 
 from pathlib import Path
+from typing import Any
 
 import openstack
 import openstack.connection
@@ -14,9 +15,7 @@ def write(path: Path, sites: list[Site]) -> None:
     """Write a clouds.yaml (0600) with the administrator's access to each site."""
     files.write(
         path,
-        yaml.safe_dump(
-            {"clouds": {site.name: _entry(site) for site in sites}}, sort_keys=False
-        ),
+        yaml.safe_dump({"clouds": {site.name: _entry(site) for site in sites}}, sort_keys=False),
     )
 
 
@@ -25,7 +24,7 @@ def connect(site: Site) -> openstack.connection.Connection:
     return openstack.connect(load_yaml_config=False, load_envvars=False, **_entry(site))
 
 
-def _entry(site: Site) -> dict[str, object]:
+def _entry(site: Site) -> dict[str, Any]:
     return {
         "region_name": site.name,
         "auth": {

@@ -45,7 +45,8 @@ def write(site: Site, project: str) -> None:
     if project in WRITERS:
         name = "glance-api" if project == "glance" else project
         files.write(
-            site.etc / project / f"{name}.conf", text(_common(site, project), WRITERS[project](site))
+            site.etc / project / f"{name}.conf",
+            text(_common(site, project), WRITERS[project](site)),
         )
     for shipped in SHIPPED.get(project, ()):
         shutil.copy(Path(sys.prefix, "etc", project, shipped), site.etc / project)
@@ -108,7 +109,7 @@ def _common(site: Site, project: str) -> Sections:
             site,
             www_authenticate_uri=site.url("keystone"),
             service_token_roles="service",  # noqa: S106  (a role's name)
-            service_token_roles_required="true",
+            service_token_roles_required="true",  # noqa: S106  (a switch)
             token_cache_time=3600,
         ),
         "service_user": client(site, send_service_user_token="true"),  # noqa: S106  (a switch)
@@ -228,6 +229,8 @@ def _nova(site: Site) -> Sections:
             "initial_cpu_allocation_ratio": 1.0,
             "vif_plugging_timeout": 0,
             "vif_plugging_is_fatal": "false",
+            "block_device_allocate_retries": 120,
+            "block_device_allocate_retries_interval": 1,
             "heal_instance_info_cache_interval": 600,
             "update_resources_interval": 600,
             "report_interval": 30,

@@ -69,7 +69,5 @@ class _Trunk(trunk.DriverBase):
     @registry.receives(resources.TRUNK, [events.AFTER_CREATE])
     @registry.receives(resources.SUBPORTS, [events.AFTER_CREATE, events.AFTER_DELETE])
     def up(self, resource: Any, _event: Any, _trigger: Any, payload: Any) -> None:
-        changed = (
-            payload.states[0] if resource == resources.SUBPORTS else payload.latest_state
-        )
+        changed = payload.states[0] if resource == resources.SUBPORTS else payload.latest_state
         changed.update(status="ACTIVE")

@@ -6,8 +6,12 @@ Roles, availability zones, the external network, volume types.  Production has t
 
 import ipaddress
 
+from keystoneauth1.exceptions import ClientException
 from openstack.connection import Connection
+from openstack.exceptions import SDKException
 
+from catalogue.errors import OutsideError
+from lab.openstack import clouds
 from lab.openstack.sites import ZONES, Site
 
 EXTERNAL = "external"
@@ -21,12 +25,21 @@ ENCRYPTION = {
 }
 
 
-def provide(cloud: Connection, site: Site) -> None:
-    """Make on the site what is missing."""
-    _roles(cloud)
-    _volume_types(cloud)
-    _external_network(cloud, site)
-    _availability_zones(cloud, site)
+def provide(site: Site) -> None:
+    """Make on the site what is missing; raise OutsideError when a service refuses."""
+    with clouds.connect(site) as cloud:
+        try:
+            _roles(cloud)
+            _volume_types(cloud)
+            _external_network(cloud, site)
+            _availability_zones(cloud, site)
+        except (SDKException, ClientException) as error:
+            raise OutsideError(
+                f"what the operators of {site.name} provide could not be made",
+                why=str(error),
+                remedy="look into the log, then citydc lab up",
+                place=str(site.log),
+            ) from error
 
 
 def _roles(cloud: Connection) -> None:
@@ -44,7 +57,7 @@ def _volume_types(cloud: Connection) -> None:
         name="luks", description="encrypted, with a key of its own per volume"
     )
     if not cloud.block_storage.get_type_encryption(luks.id).provider:
-        cloud.block_storage.create_type_encryption(luks, **ENCRYPTION)
+        cloud.block_storage.create_type_encryption(luks.id, **ENCRYPTION)
 
 
 def _external_network(cloud: Connection, site: Site) -> None:

@@ -46,9 +46,7 @@ def main(home: Path, port: int) -> None:
     os.umask(0o077)
     warnings.simplefilter("ignore")
     # Keeps eventlet out of os-ken and of name resolution; the services look at argv.
-    os.environ.update(
-        OSKEN_HUB_TYPE="native", EVENTLET_NO_GREENDNS="yes", PYTHONWARNINGS="ignore"
-    )
+    os.environ.update(OSKEN_HUB_TYPE="native", EVENTLET_NO_GREENDNS="yes", PYTHONWARNINGS="ignore")
     sys.argv = ["citydc-lab"]
     processes.set_name("citydc-lab")
     signal.signal(signal.SIGTERM, _ended)
@@ -97,9 +95,7 @@ class Parent:
     def _revive(self) -> None:
         """Start the processes that are not there, and what they were there for."""
         if _gone(self.children.get("mirror")):
-            self.children["mirror"] = self._fork(
-                mirror.serve, self.home / "mirror", self.sites
-            )
+            self.children["mirror"] = self._fork(mirror.serve, self.home / "mirror", self.sites)
         for project in PROJECTS:
             if _gone(self.children.get(project)):
                 if project in self.pipes:
@@ -171,13 +167,13 @@ class _NoEventlet:
 
 
 def _preload() -> None:
-    sys.meta_path.insert(0, _NoEventlet)  # type: ignore[arg-type]  # all that is needed of one
+    sys.meta_path.insert(0, _NoEventlet)
     backend = importlib.import_module("oslo_service.backend")
     backend.init_backend(backend.BackendType.THREADING)
     for name in COMMON:
         importlib.import_module(name)
     importlib.import_module("lab.openstack.sqlite").install()
-    sys.meta_path.remove(_NoEventlet)  # type: ignore[arg-type]
+    sys.meta_path.remove(_NoEventlet)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 import contextlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import psutil
 
 from catalogue.errors import OutsideError
 from lab.openstack.sites import HOST, PARTS, PROJECTS, Site
-
 
 TOLD = 4  # of the ports that are taken
 
@@ -50,20 +49,22 @@ def is_free(port: int) -> bool:
 
 def holder(port: int) -> str:
     """Name the process that has the port, as far as this user may see it."""
-    for connection in psutil.net_connections("inet"):
-        if connection.laddr and connection.laddr.port == port and connection.pid:
+    for _address, found, pid in _sockets("inet"):
+        if found == port:
             with contextlib.suppress(psutil.Error):
-                process = psutil.Process(connection.pid)
-                return f"process {process.pid} ({process.name()})"
+                return f"process {pid} ({psutil.Process(pid).name()})"
     return "a process that this user may not see"
 
 
 def listeners() -> dict[int, int]:
     """Give the process id of whoever listens, by TCP port of the loopback address."""
     return {
-        connection.laddr.port: connection.pid
-        for connection in psutil.net_connections("tcp4")
-        if connection.status == psutil.CONN_LISTEN
-        and connection.laddr.ip == HOST
-        and connection.pid
+        port: pid for address, port, pid in _sockets("tcp4", psutil.CONN_LISTEN) if address == HOST
     }
+
+
+def _sockets(kind: str, status: str | None = None) -> Iterator[tuple[str, int, int]]:
+    """Give address, port and process of the sockets that this user may see."""
+    for one in psutil.net_connections(kind):
+        if one.laddr and one.pid and status in (None, one.status):
+            yield one.laddr.ip, one.laddr.port, one.pid

@@ -107,4 +107,3 @@ def memory_mib(process: psutil.Process) -> float:
     with contextlib.suppress(psutil.Error, OSError):
         return float(process.memory_full_info().pss) / 2**20
     return 0.0
-

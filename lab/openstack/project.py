@@ -113,13 +113,11 @@ class ProjectProcess:
             done = site.db / f"{self.name}.done"
             if not done.exists():
                 for name in self.project.databases:
-                    sqlite.copy(
-                        self.template.db / f"{name}.sqlite", site.db / f"{name}.sqlite"
-                    )
+                    sqlite.copy(self.template.db / f"{name}.sqlite", site.db / f"{name}.sqlite")
                 if self.project.seed:
                     processes.run(self.project.seed, site)
                 files.write(done, releases.of(self.name))
             serving.serve(self.name, self.project, site)
-        except Exception:
+        except Exception:  # noqa: BLE001  (ends here, in the log)
             traceback.print_exc()
             raise SystemExit(1) from None

@@ -1,4 +1,6 @@
 """A site's process of one project: its API, with the workers as threads."""
+# waitress has no types.
+# mypy: disable-error-code="import-untyped"
 
 import contextlib
 import faulthandler
@@ -62,9 +64,7 @@ def logged(app: Application, path: Path) -> Application:
     """Give the app, with a line per request in the file at `path`."""
     log = path.open("a", buffering=1)
 
-    def application(
-        environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         began, status = time.monotonic(), ["-"]
 
         def start(line: str, headers: Any, exc_info: Any = None) -> Any:

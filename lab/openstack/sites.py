@@ -131,9 +131,7 @@ class Site:
 
 def load(home: Path, port: int) -> list[Site]:
     """Give the sites whose lab is in `home`, with ports from `port` on."""
-    return [
-        _site(home, name, port + index * PORTS_PER_SITE) for index, name in enumerate(NAMES)
-    ]
+    return [_site(home, name, port + index * PORTS_PER_SITE) for index, name in enumerate(NAMES)]
 
 
 def template(home: Path, port: int) -> Site:

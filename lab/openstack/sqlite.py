@@ -46,9 +46,9 @@ def install() -> None:
     event.listen(sqlalchemy.Engine, "begin", _begun)
     _pool_connections()
     _mark_writers()
-    exc_filters.filters(
-        "sqlite", sqlalchemy.exc.OperationalError, r".*database is locked.*"
-    )(_locked)
+    exc_filters.filters("sqlite", sqlalchemy.exc.OperationalError, r".*database is locked.*")(
+        _locked
+    )
 
 
 def _connected(connection: Any, _record: Any) -> None:

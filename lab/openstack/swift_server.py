@@ -51,9 +51,7 @@ def _write_ring(path: Path, port: int) -> None:
     if path.exists():
         return
     builder = ring.RingBuilder(part_power=4, replicas=1, min_part_hours=0)
-    builder.add_dev(
-        {"region": 1, "zone": 1, "ip": HOST, "port": port, "device": "d1", "weight": 1}
-    )
+    builder.add_dev({"region": 1, "zone": 1, "ip": HOST, "port": port, "device": "d1", "weight": 1})
     builder.rebalance()
     draft = path.with_name(f"draft.{path.name}")
     builder.get_ring().save(str(draft))

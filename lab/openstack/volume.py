@@ -18,7 +18,7 @@ from cinder.volume.flows.manager import create_volume
 from oslo_config import cfg
 from oslo_utils import units
 
-OPTIONS = [cfg.StrOpt("citydc_volume_dir", help="Where the volumes are kept.")]
+OPTIONS: list[cfg.Opt] = [cfg.StrOpt("citydc_volume_dir", help="Where the volumes are kept.")]
 cfg.CONF.register_opts(OPTIONS, group=configuration.SHARED_CONF_GROUP)
 
 
@@ -34,7 +34,7 @@ def _keep_key(_task: Any, _context: Any, _volume: Any) -> dict[str, Any]:
     return {}
 
 
-def _create_from_image(  # noqa: PLR0913  (cinder's signature)
+def _create_from_image(  # noqa: PLR0913, PLR0917  (cinder's signature)
     task: Any,
     context: Any,
     volume: Any,
@@ -45,9 +45,7 @@ def _create_from_image(  # noqa: PLR0913  (cinder's signature)
     update_cache: bool = False,  # noqa: ARG001, FBT001, FBT002
 ) -> dict[str, Any]:
     """Write the image into the volume's file, whatever the volume's type."""
-    update, _ = task.driver.clone_image(
-        context, volume, image_location, image_meta, image_service
-    )
+    update, _ = task.driver.clone_image(context, volume, image_location, image_meta, image_service)
     return update or {}
 
 
@@ -138,9 +136,7 @@ class Driver(driver.VolumeDriver):
         with open(self.local_path(volume), "rb") as file:  # noqa: PTH123
             image_service.update(context, image_meta["id"], {}, file)
 
-    def initialize_connection(
-        self, volume: Any, _connector: Any, **_more: Any
-    ) -> dict[str, Any]:
+    def initialize_connection(self, volume: Any, _connector: Any, **_more: Any) -> dict[str, Any]:
         """Hand the file out as a local device."""
         return {
             "driver_volume_type": "local",
@@ -162,9 +158,7 @@ class Driver(driver.VolumeDriver):
         """
         self._resize(volume, volume.size)
 
-    def terminate_connection_snapshot(
-        self, _snapshot: Any, _connector: Any, **_more: Any
-    ) -> None:
+    def terminate_connection_snapshot(self, _snapshot: Any, _connector: Any, **_more: Any) -> None:
         """Have nothing to undo."""
 
     def create_export(self, _context: Any, _volume: Any, _connector: Any) -> None:

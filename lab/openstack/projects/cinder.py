@@ -50,17 +50,24 @@ def _start(site: Site) -> Any:
     app = wsgi.initialize_application()
     os_brick.setup(cfg.CONF)
     for zone in ZONES:
-        cfg.CONF.register_opt(cfg.StrOpt("backend_host"), group=zone)
-        service.Service.create(
-            binary="cinder-volume",
-            host=f"{cfg.CONF.host}@{zone}",
-            service_name=zone,
-            coordination=True,
-        ).start()
-    service.Service.create(binary="cinder-backup", coordination=True, process_number=1).start()
+        _start_workers(site, zone)
     # Last: its start waits until the volume services have told their capacity.
     service.Service.create(binary="cinder-scheduler").start()
     return app
+
+
+def _start_workers(site: Site, zone: str) -> None:
+    """Start the volumes and backups of a zone: a volume is backed up in its own zone."""
+    host = f"{site.name}-{zone}"
+    cfg.CONF.register_opt(cfg.StrOpt("backend_host"), group=zone)
+    cfg.CONF.set_override("storage_availability_zone", zone)  # read when a service is made
+    service.Service.create(
+        binary="cinder-volume", host=f"{host}@{zone}", service_name=zone, coordination=True
+    ).start()
+    service.Service.create(
+        binary="cinder-backup", host=host, coordination=True, process_number=1
+    ).start()
+    cfg.CONF.clear_override("storage_availability_zone")
 
 
 PROJECT = Project(databases=("cinder",), sync=_sync, start=_start)

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -61,25 +62,29 @@ def _start(site: Site) -> Any:
 
 
 def _start_name_server(site: Site) -> Path:
-    """Start bind9 for the site, which dies with this process; give its control key's path."""
+    """Start bind9 for the site; it lives as long as this process.  Give its control key's path."""
     home = site.state / "designate/bind"
     files.make_folder(home)
     # Debian's AppArmor profile for named lets it read its own folders only; it goes by the path.
     program = home / "named"
     shutil.copy(NAMED, program)
     key, settings = home / "rndc.key", home / "named.conf"
-    files.write(
-        key, f'key "rndc" {{ algorithm hmac-sha256; secret "{_rndc_secret(site)}"; }};\n'
-    )
+    files.write(key, f'key "rndc" {{ algorithm hmac-sha256; secret "{_rndc_secret(site)}"; }};\n')
     files.write(settings, _settings(site, home, key))
     with (site.log / "bind9.log").open("ab") as out:
-        subprocess.Popen(  # noqa: S603  (paths of its own)
+        server = subprocess.Popen(  # noqa: S603  (paths of its own)
             [SETPRIV, "--pdeathsig", "KILL", program, "-g", "-n", "1", "-c", settings],
             stdout=out,
             stderr=out,
             stdin=subprocess.DEVNULL,
         )
+    threading.Thread(target=_end_with, args=(server,), daemon=True).start()
     return key
+
+
+def _end_with(server: "subprocess.Popen[bytes]") -> None:
+    """End this process when the name server ends, so that both are started again."""
+    os._exit(server.wait() or 1)
 
 
 def _rndc_secret(site: Site) -> str:

@@ -16,7 +16,7 @@ from keystone.server import wsgi
 from lab.openstack.project import Project
 from lab.openstack.sites import PROJECTS, Site
 
-SERVICE_PROJECT = {
+SERVICE_PROJECT: dict[str, Any] = {
     "id": "service",
     "name": "service",
     "domain_id": "default",

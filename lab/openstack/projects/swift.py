@@ -37,8 +37,11 @@ def _serve(site: Site) -> None:
         files.write(etc / name, text)
     os.execv(  # noqa: S606  (this program, with arguments of its own)
         sys.executable,
-        [sys.executable, "-W", "ignore", "-m", "lab.openstack.swift_server"]
-        + [str(etc), site.name, *(str(site.port_of(f"swift-{part}")) for part in PARTS)],
+        [
+            *(sys.executable, "-W", "ignore", "-m", "lab.openstack.swift_server"),
+            *(str(etc), site.name),
+            *(str(site.port_of(f"swift-{part}")) for part in PARTS),
+        ],
     )
 
 
