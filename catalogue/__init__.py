@@ -1,1 +1,39 @@
 """What the city runs, as data, and the typed model that reads it."""
+
+from pathlib import Path
+
+from catalogue.checks import CHECKS
+from catalogue.loading import Draft, drafted
+from catalogue.model import Catalogue
+from catalogue.problems import Problem, UnsoundCatalogueError
+
+__all__ = ["CITY", "Catalogue", "Problem", "UnsoundCatalogueError", "check", "load"]
+
+CITY = Path(__file__).parent
+"""The folder of the city's own catalogue."""
+
+
+def check(folder: Path | None = None) -> list[Problem]:
+    """Return everything that is wrong with the catalogue in `folder` (default: the city's own)."""
+    return _judged(folder)[1]
+
+
+def load(folder: Path | None = None) -> Catalogue:
+    """
+    Return the catalogue in `folder` (default: the city's own).
+
+    Raise UnsoundCatalogueError, with all problems, if there is any.
+    """
+    draft, problems = _judged(folder)
+    catalogue = draft.catalogue()
+    if problems or catalogue is None:
+        raise UnsoundCatalogueError(draft.folder, problems)
+    return catalogue
+
+
+def _judged(folder: Path | None) -> tuple[Draft, list[Problem]]:
+    draft, problems = drafted(folder or CITY)
+    seen = {(problem.file, problem.field) for problem in problems if problem.field}
+    for rule in CHECKS:
+        problems += [one for one in rule(draft) if (one.file, one.field) not in seen]
+    return draft, sorted(set(problems))

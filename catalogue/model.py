@@ -68,7 +68,9 @@ class Source(Model):
     document: Text
     """The document's number, such as "327/BDKH-PTCBT", or who published it."""
     date: Date
-    """When it was issued (a news item: last seen), as precisely as is known: "2024-03-19", "2025"."""
+    """
+    When it was issued (a news item: last seen), as precisely as is known: "2024-03-19" or "2025".
+    """
     confidence: Literal["official", "news", "draft"]
     url: Text | None = None
     note: Text | None = None
