@@ -72,7 +72,7 @@ def _change(change: Change, *, diff: bool) -> None:
     mark, style = MARKS.get(change.op, ("?", "default"))
     out.print(Text(f" {mark} {change.label}", style=style))
     if diff or change.op in {"update", "replace"}:
-        for line in change.diff:
+        for line in change.lines:
             say(f"     {line}")
 
 
@@ -84,6 +84,8 @@ def summary(outcome: Outcome, words: dict[str, str]) -> None:
     parts.append(f"{outcome.changes.get('same', 0)} unchanged")
     if outcome.errors:
         parts.append(f"{len(outcome.errors)} failed")
+    if outcome.skipped:
+        parts.append(f"{outcome.skipped} not tried because of that")
     say(f"{outcome.site}: {', '.join(parts)} ({outcome.seconds:.1f} s)")
 
 

@@ -122,7 +122,12 @@ class _Events:
                 path: one.diff_kind.value for path, one in (step.detailed_diff or {}).items()
             } or dict.fromkeys(step.diffs or (), "update")
             self.changes.append(
-                Change(step.urn, kind, [f"{how}: {path}" for path, how in sorted(paths.items())])
+                Change(
+                    step.urn,
+                    kind,
+                    [{"path": path, "kind": how} for path, how in sorted(paths.items())],
+                    [f"{how}: {path}" for path, how in sorted(paths.items())],
+                )
             )
 
 

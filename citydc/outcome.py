@@ -1,7 +1,7 @@
 """What a verb that works on a stack has to report, whichever engine did it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -12,11 +12,17 @@ KINDS = ("create", "update", "replace", "delete", "same")
 
 @dataclass(frozen=True)
 class Change:
-    """One resource and what happens to it; `diff` is one line for each property."""
+    """
+    One resource and what happens to it.
+
+    `diff` has a mapping for each property that differs, with its `path` and what the engine knows
+    of its values; `lines` says the same to people.
+    """
 
     urn: str
     op: str
-    diff: Sequence[str] = ()
+    diff: Sequence[Mapping[str, Any]] = ()
+    lines: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -31,7 +37,8 @@ class Outcome:
     All of it.
 
     `changes` counts resources by kind of change; `resources` has those that are not the same;
-    `seconds` is what it took; `errors` is empty when it succeeded.
+    `seconds` is what it took; `errors` is empty when it succeeded; `skipped` counts the resources
+    that were not tried because of errors.
     """
 
     site: str
@@ -39,7 +46,8 @@ class Outcome:
     changes: Mapping[str, int]
     resources: Sequence[Change]
     seconds: float
-    errors: Sequence[CityDCError] = field(default=())
+    errors: Sequence[CityDCError] = ()
+    skipped: int = 0
 
     @property
     def changed(self) -> bool:
@@ -60,6 +68,7 @@ class Outcome:
                 {"what": one.what, "why": one.why, "remedy": one.remedy, "place": one.place}
                 for one in self.errors
             ],
+            "skipped": self.skipped,
         }
 
 

@@ -116,7 +116,7 @@ def test_preview_counts_steps_and_lists_what_changes(cli: Cli, engine: Official)
         "delete": 0,
         "same": 1,
     }
-    assert [(one.op, list(one.diff)) for one in outcome.resources] == [
+    assert [(one.op, list(one.lines)) for one in outcome.resources] == [
         ("create", []),
         ("update", ["update: tags[0]"]),
         ("replace", ["update: cidr"]),
