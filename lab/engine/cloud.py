@@ -11,6 +11,7 @@ from typing import Any
 
 import openstack
 import requests
+from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as auth_errors
 from keystoneauth1 import session as auth_session
 
@@ -171,16 +172,19 @@ class Cloud:
     @property
     def project_id(self) -> str:
         """The id of the project that the credentials are for."""
-        return str(self.once("project", lambda: self._session_call("get_project_id")) or "")
+        return str(self.access.project_id or "")
 
     @property
     def user_id(self) -> str:
         """The id of the user that the credentials are of."""
-        return str(self.once("user", lambda: self._session_call("get_user_id")) or "")
+        return str(self.access.user_id or "")
 
-    def _session_call(self, name: str) -> Any:
+    @property
+    def access(self) -> Any:
+        """What keystone says of the credentials: user, project, domains, roles.  Raise ApiError."""
+        session = self.connection.session
         try:
-            return getattr(self.connection.session, name)()
+            return session.auth.get_access(session)  # type: ignore[union-attr]  # connect() sets it
         except (auth_errors.ClientException, requests.RequestException) as error:
             raise _api_error(error, "identity", "POST", self._auth_url) from error
 
@@ -244,9 +248,14 @@ class Cloud:
         if method == "GET":
             more.setdefault("connect_retries", 2)
         try:
-            proxy = getattr(self.connection, service)
-            response: requests.Response = proxy.request(
-                path, method, microversion=microversion, raise_exc=False, **more
+            # the adapter's own way: openstacksdk's adds statistics that cost more than they tell
+            response: requests.Response = adapter.Adapter.request(
+                getattr(self.connection, service),
+                path,
+                method,
+                microversion=microversion,
+                raise_exc=False,
+                **more,
             )
         except (
             auth_errors.ClientException,
@@ -330,14 +339,6 @@ class Cloud:
         """Make once(name) answer `value` from now on."""
         with self.lock(f"once {name}"):
             self._known[name] = value
-
-    def extension(self, alias: str) -> bool:
-        """Whether the network service has the API extension `alias`."""
-        return alias in self.once("extensions", self._extensions)
-
-    def _extensions(self) -> set[str]:
-        answer = self.call("network", "get", "/extensions", params={"fields": "alias"})
-        return {one["alias"] for one in answer["extensions"]}
 
     def keep(self, token: str, ident: str, body: Body) -> None:
         """Keep what a change answered about an object: the next look at it needs no call."""
