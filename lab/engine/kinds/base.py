@@ -251,7 +251,7 @@ class Kind:
 
     def is_wanted(self, body: Body, inputs: Values, cloud: Cloud) -> bool:
         """Whether an object is what `inputs` ask for, in all that cannot be changed."""
-        told = self.decode(body, {}, cloud)
+        told = self.decode(body, inputs, cloud)
         return all(
             agrees(inputs[name], told[name], ordered=False)
             for name in (*self.identity, *self.replace)
@@ -372,7 +372,7 @@ def _told(one: Property, value: Any, given: Any) -> Any:
 class gone_is_fine(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a phrase
     """Let a "not found" pass."""
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         """Return whether the error is a "not found"."""
         return isinstance(error, ApiError) and error.reason is Reason.NOT_FOUND
 

@@ -15,7 +15,8 @@ class Volume(Kind):
     settled, failed = ("available", "in-use"), ("error", "error_extending", "error_restoring")
     gone_is_slow = True
     properties = """name? description availabilityZone?! backupId!
-        consistencyGroupId!=consistencygroup_id enableOnlineResize- imageId!=imageRef metadata?* region?!- schedulerHints!- size#
+        consistencyGroupId!=consistencygroup_id enableOnlineResize-
+        imageId!=imageRef metadata?* region?!- schedulerHints!- size#
         snapshotId! sourceReplica! sourceVolId!=source_volid volumeRetypePolicy- volumeType?+"""
     outputs = "attachments-"
     unsupported = "sourceReplica"

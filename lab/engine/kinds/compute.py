@@ -55,8 +55,8 @@ class Flavor(Kind):
     listed_at = "/flavors/detail"
     listed_with: ClassVar[Values] = {"is_public": "None"}
     properties = """name?! description disk!# ephemeral!#=OS-FLV-EXT-DATA:ephemeral
-        extraSpecs?*+=extra_specs flavorId?!=id isPublic!=os-flavor-access:is_public ram!# region?!- rxTxFactor!#=rxtx_factor
-        swap!# vcpus!#"""
+        extraSpecs?*+=extra_specs flavorId?!=id isPublic!=os-flavor-access:is_public ram!#
+        region?!- rxTxFactor!#=rxtx_factor swap!# vcpus!#"""
     defaults: ClassVar[Values] = {"rxTxFactor": 1}
 
     def create(self, cloud: Cloud, inputs: Values) -> str:
@@ -264,6 +264,19 @@ class Instance(Kind):
                 found[port["device_id"]]["ports"].append(port)
         return found
 
+    def find(self, cloud: Cloud, inputs: Values) -> list[str]:
+        """Return the project's servers that are what the program asks for."""
+        return [
+            ident
+            for ident, body in (self.listing(cloud) or {}).items()
+            if self.is_wanted(body, inputs, cloud)
+        ]
+
+    def is_wanted(self, body: Body, inputs: Values, cloud: Cloud) -> bool:
+        """Whether a server has the name and the unchangeable properties."""
+        asked = {k: v for k, v in inputs.items() if k not in ("networks", "userData")}
+        return super().is_wanted(body, asked, cloud)
+
     def decode(self, body: Body, inputs: Values, cloud: Cloud) -> Values:
         """Return the outputs."""
         found = super().decode(body, inputs, cloud)
@@ -331,8 +344,11 @@ class Instance(Kind):
             self._act(cloud, ident, {"rebuild": {"imageRef": _image_id(cloud, inputs)}})
             self.settle(cloud, ident)
         if "powerState" in names:
-            now = super().fetch(cloud, ident)["status"].lower()
+            now = self._status(cloud, ident)
             self._power(cloud, ident, now, inputs.get("powerState") or "active")
+
+    def _status(self, cloud: Cloud, ident: str) -> str:
+        return str(super().fetch(cloud, ident)["status"]).lower()
 
     def _act(self, cloud: Cloud, ident: str, body: Body) -> None:
         self.call(cloud, "post", f"{self.url(ident)}/action", body)
@@ -345,11 +361,11 @@ class Instance(Kind):
             self._power(cloud, ident, now, "active")
         action = _TO_ACTIVE.get(now, "os-start") if wanted == "active" else _TO[wanted]
         self._act(cloud, ident, {action: None})
-        cloud.wait(lambda: Kind.fetch(self, cloud, ident)["status"].lower(), (wanted,), ("error",))
+        cloud.wait(lambda: self._status(cloud, ident), (wanted,), ("error",))
 
     def _resize(self, cloud: Cloud, ident: str, flavor: str) -> None:
         self._act(cloud, ident, {"resize": {"flavorRef": flavor}})
-        cloud.wait(lambda: Kind.fetch(self, cloud, ident)["status"], ("VERIFY_RESIZE",), ("ERROR",))
+        cloud.wait(lambda: self._status(cloud, ident), ("verify_resize",), ("error",))
         self._act(cloud, ident, {"confirmResize": None})
         self.settle(cloud, ident)
 
@@ -365,7 +381,7 @@ class Instance(Kind):
     def remove(self, cloud: Cloud, ident: str, outputs: Values) -> None:
         """Delete the server, stopped first if the program wants that."""
         if outputs.get("stopBeforeDestroy"):
-            now = super().fetch(cloud, ident)["status"].lower()
+            now = self._status(cloud, ident)
             if now == "active":
                 self._power(cloud, ident, now, "shutoff")
         if outputs.get("forceDelete"):
@@ -378,8 +394,8 @@ class Instance(Kind):
         with gone_is_fine():
             self.remove(cloud, ident, outputs)
             cloud.wait(
-                lambda: Kind.fetch(self, cloud, ident)["status"],
-                (None, "DELETED", "SOFT_DELETED"),
+                lambda: self._status(cloud, ident),
+                (None, "deleted", "soft_deleted"),
                 limit=300,
             )
 

@@ -7,20 +7,22 @@ from .base import Body, Cloud, Kind, Stray, Values, gone_is_fine
 
 
 class Designate(Kind):
-    """A type of the DNS service.  One of another project is reached on that project's behalf."""
+    """A type of the DNS service."""
 
     service, key = "dns", ""
     settled, failed, gone_is_slow = ("ACTIVE",), ("ERROR",), True
     listed_with: ClassVar[dict[str, Any]] = {"limit": 1000}
 
-    def call(self, cloud: Cloud, method: str, path: str, body: Any = None, **more: Any) -> Any:
-        """Make a request that sees every project that the credentials allow."""
-        headers = {"X-Auth-All-Projects": "true"} if cloud.once("all zones", lambda: False) else {}
-        return super().call(cloud, method, path, body, headers=headers, **more)
-
     def create(self, cloud: Cloud, inputs: Values) -> str:
         """Start creating."""
-        return self.ident(self.call(cloud, "post", self._at(inputs), self.encode(inputs)))
+        ident = self.ident(self.call(cloud, "post", self._at(inputs), self.encode(inputs)))
+        cloud.note(f"unchecked {ident}", bool(inputs.get("disableStatusCheck")))
+        return ident
+
+    def settle(self, cloud: Cloud, ident: str) -> None:
+        """Wait until the name servers have the change, unless the program does not care."""
+        if not cloud.once(f"unchecked {ident}", bool):
+            super().settle(cloud, ident)
 
     def _at(self, inputs: Values) -> str:
         del inputs
@@ -45,6 +47,8 @@ class Designate(Kind):
         body = self.encode(send) | {
             self.inputs[name].field: "" for name, value in send.items() if value is None
         }
+        cloud.take(self.token, ident)
+        cloud.note(f"unchecked {ident}", bool(inputs.get("disableStatusCheck")))
         if body:
             self.call(cloud, self.update_method, self.url(ident), body)
         self.settle(cloud, ident)

@@ -60,8 +60,7 @@ def _matches(wanted: Values, found: Values) -> bool:
 
 
 def _auth_scope(cloud: Cloud, args: Values) -> Values:
-    session = cloud.connection.session
-    access = session.auth.get_access(session)
+    access = cloud.access
     names = (
         "user_id",
         "user_domain_id",

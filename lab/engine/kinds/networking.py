@@ -49,16 +49,6 @@ class Tagged(Neutron):
             found["tags"] = [tag for tag in inputs["tags"] if tag in there]
         return found
 
-    def create(self, cloud: Cloud, inputs: Values) -> str:
-        """Create the object, with its tags at once where the cloud can do that."""
-        if not (inputs.get("tags") and cloud.extension("tag-creation")):
-            return super().create(cloud, inputs)
-        fields = self.encode(inputs) | {"tags": inputs["tags"]}
-        body = self.call(cloud, "post", self.path, {self.key: fields})[self.key]
-        cloud.keep(self.token, body["id"], body)
-        self.finish(cloud, body["id"], inputs)
-        return str(body["id"])
-
     def finish(self, cloud: Cloud, ident: str, inputs: Values) -> None:
         """Set the tags that the object lacks."""
         super().finish(cloud, ident, inputs)
@@ -155,6 +145,7 @@ class SubnetPool(Tagged):
     """A subnet pool."""
 
     path, key, owner_property = "/subnetpools", "subnetpool", "projectId"
+    whole = False  # PUT tells another default quota than GET
     properties = """name? addressScopeId defaultPrefixlen?# defaultQuota# description ipVersion?!#+
         isDefault maxPrefixlen?# minPrefixlen?# prefixes@ projectId?! region?!- shared! tags@
         valueSpecs!-"""
