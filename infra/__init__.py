@@ -1,1 +1,1 @@
-"""The Pulumi program that describes one site of the city on OpenStack."""
+"""The Pulumi program: what the catalogue says, as resources of a site's cloud."""
