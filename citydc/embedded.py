@@ -1,12 +1,10 @@
 """The embedded engine, for the lab, laptops, CI and places without the official CLI."""
 
-from collections.abc import Callable
-
 from catalogue.errors import CityDCError
 from citydc.outcome import Change, Outcome, Progress
 from citydc.project import Project
 from lab.engine import Engine
-from lab.engine.result import Listener, Op, Result, lines
+from lab.engine.result import Op, Result, lines
 
 
 class Embedded:
@@ -16,27 +14,35 @@ class Embedded:
     described = "embedded (not Pulumi's own CLI)"
 
     def __init__(self, project: Project, site: str) -> None:
-        self.site = site
-        self.engine = Engine(project.folder, site, project.backend_url, project.passphrase())
+        self.project, self.site = project, site
+        self.passphrase = project.passphrase()
 
     def preview(self, progress: Progress) -> Outcome:
         """Compare the program with the state; change nothing."""
-        return self._outcome(self.engine.preview, progress)
+        return self._outcome(self._engine(progress).preview())
 
     def deploy(self, progress: Progress) -> Outcome:
         """Make the cloud what the program says, by what the cloud has now."""
-        return self._outcome(self.engine.deploy, progress)
+        return self._outcome(self._engine(progress).deploy())
 
     def drift(self, progress: Progress) -> Outcome:
         """Compare the cloud with the state; change nothing."""
-        return self._outcome(self.engine.drift, progress)
+        return self._outcome(self._engine(progress).drift())
 
     def destroy(self, progress: Progress) -> Outcome:
         """Remove all that the state has."""
-        return self._outcome(self.engine.destroy, progress)
+        return self._outcome(self._engine(progress).destroy())
 
-    def _outcome(self, work: Callable[[Listener], Result], progress: Progress) -> Outcome:
-        result = work(_Listener(progress))
+    def _engine(self, progress: Progress) -> Engine:
+        return Engine(
+            self.project.folder,
+            self.site,
+            self.project.backend_url,
+            self.passphrase,
+            listener=_Listener(progress),
+        )
+
+    def _outcome(self, result: Result) -> Outcome:
         return Outcome(
             self.site,
             self.name,

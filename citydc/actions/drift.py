@@ -3,12 +3,7 @@
 from citydc import console
 from citydc.actions._options import EngineOption, JsonOption, SiteArgument
 
-WORDS = {
-    "create": "missing",
-    "update": "changed by hand",
-    "replace": "to be replaced",
-    "delete": "added by hand",
-}
+WORDS = {"update": "changed by hand", "delete": "gone"}
 
 
 def drift(
