@@ -78,8 +78,7 @@ def _live(cloud: Cloud, kind: Kind, ident: str, inputs: Values, thing: Values) -
     """Put an object through what a situation says, and return its last inputs."""
     kind.settle(cloud, ident)
     _assert_as_asked(cloud, kind, ident, inputs)
-    if not thing.get("unfindable"):
-        assert kind.find(cloud, inputs) == [ident]
+    assert kind.find(cloud, inputs) == [ident]
     _assert_listed(cloud, kind, ident, inputs)
     kind.resume(cloud, ident, inputs)
     _assert_as_asked(cloud, kind, ident, inputs)

@@ -8,7 +8,8 @@ A type's properties are written as words: a Pulumi property name with marks
     @  a set: order does not matter
     #  a number
     ~  a yes or no
-    *  a map with the user's own keys, of which those that the program gives count
+    *  a map with the user's own keys, of which those that the program gives count; one that is
+       not there any more is read as ""
     +  the type's code sends it; it is read as a field of the API's object where there is one
     -  the API never tells it: the state keeps what the program says, and no drift is seen
     =  the field's name in the API, where it is not the property's name in snake case
@@ -365,8 +366,13 @@ def _told(one: Property, value: Any, given: Any) -> Any:
     if value is None:
         return 0 if "#" in one.marks else False if "~" in one.marks else ""
     if "*" in one.marks:
-        return {key: value[key] for key in given if key in value} if given else value
+        return kept_keys(given, value) if given else value
     return renamed(value, camel)
+
+
+def kept_keys(given: Values, told: Mapping[str, Any]) -> Values:
+    """Return of a map the keys that the program gives; "" for those that are gone."""
+    return {key: told.get(key, "") for key in given if key != "__defaults"}
 
 
 class gone_is_fine(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a phrase
@@ -404,6 +410,7 @@ __all__ = [
     "camel",
     "emptied",
     "gone_is_fine",
+    "kept_keys",
     "patiently",
     "renamed",
     "same",

@@ -46,16 +46,15 @@ class RoleAssignment(Kind):
 
     def create(self, cloud: Cloud, inputs: Values) -> str:
         """Give the role."""
-        names = ("domainId", "projectId", "groupId", "userId", "roleId")
-        ident = "/".join(inputs.get(name) or "" for name in names)
+        ident = _ident(inputs)
         self.call(cloud, "put", self.url(ident))
         cloud.keep(self.token, ident, _body(ident))
         return ident
 
     def find(self, cloud: Cloud, inputs: Values) -> list[str]:
-        """Return nothing: giving the same role again is harmless."""
-        del cloud, inputs
-        return []
+        """Return the assignment if it is there."""
+        ident = _ident(inputs)
+        return [ident] if self.read(cloud, ident, inputs) else []
 
     def fetch(self, cloud: Cloud, ident: str) -> Body:
         """Return the assignment.  Raise ApiError (not found)."""
@@ -71,6 +70,11 @@ class RoleAssignment(Kind):
         self, cloud: Cloud, ident: str, inputs: Values, old: Values, changed: Collection[str]
     ) -> None:
         """Do nothing: an assignment has nothing to change."""
+
+
+def _ident(inputs: Values) -> str:
+    names = ("domainId", "projectId", "groupId", "userId", "roleId")
+    return "/".join(inputs.get(name) or "" for name in names)
 
 
 def _body(ident: str) -> Body:

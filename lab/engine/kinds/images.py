@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Collection
 from typing import ClassVar
 
-from .base import Body, Cloud, Kind, StateError, Values
+from .base import Body, Cloud, Kind, StateError, Values, kept_keys
 
 
 class Image(Kind):
@@ -90,9 +90,7 @@ class Image(Kind):
         given = inputs.get("properties")
         found = super().decode({k: v for k, v in body.items() if k != "properties"}, inputs, cloud)
         if given is not None:
-            found["properties"] = {
-                name: body[name] for name in given if name in body and name != "__defaults"
-            }
+            found["properties"] = kept_keys(given, body)
         return found
 
     def update(

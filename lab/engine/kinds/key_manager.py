@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Collection
 from typing import ClassVar
 
-from .base import Body, Cloud, Kind, Values, agrees, gone_is_fine
+from .base import Body, Cloud, Kind, Values, agrees, gone_is_fine, kept_keys
 
 
 class Secret(Kind):
@@ -88,7 +88,7 @@ class Secret(Kind):
             found["expiration"] = given if _instant(given) == _instant(body["expiration"]) else ""
         if inputs.get("metadata") is not None and "all_metadata" in body:
             there = body["all_metadata"]
-            found["metadata"] = {key: there[key] for key in inputs["metadata"] if key in there}
+            found["metadata"] = kept_keys(inputs["metadata"], there)
         if (given := inputs.get("acl")) and "rights" in body:
             read = {
                 "projectAccess": body["rights"].get("project-access", True),

@@ -295,9 +295,10 @@ class RouterRoutes(Neutron):
         return str(inputs["routerId"])
 
     def find(self, cloud: Cloud, inputs: Values) -> list[str]:
-        """Return nothing: adding the same routes again is harmless."""
-        del cloud, inputs
-        return []
+        """Return the router if it has all the routes."""
+        told = self.read(cloud, inputs["routerId"], inputs) or {}
+        there = agrees(inputs.get("routes") or [], told.get("routes"), ordered=False)
+        return [inputs["routerId"]] if there else []
 
     def decode(self, body: Body, inputs: Values, cloud: Cloud) -> Values:
         """Return the outputs."""
@@ -347,7 +348,15 @@ class RouterRoute(RouterRoutes):
     def create(self, cloud: Cloud, inputs: Values) -> str:
         """Add the route."""
         self._change(cloud, inputs["routerId"], "add_extraroutes", [inputs])
+        return self._ident(inputs)
+
+    def _ident(self, inputs: Values) -> str:
         return f"{inputs['routerId']}-route-{inputs['destinationCidr']}-{inputs['nextHop']}"
+
+    def find(self, cloud: Cloud, inputs: Values) -> list[str]:
+        """Return the route if the router has it."""
+        ident = self._ident(inputs)
+        return [ident] if self.read(cloud, ident, inputs) else []
 
     def read(
         self, cloud: Cloud, ident: str, inputs: Values, body: Body | None = None

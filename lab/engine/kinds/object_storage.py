@@ -59,9 +59,8 @@ class Container(Kind):
         return str(inputs["name"])
 
     def find(self, cloud: Cloud, inputs: Values) -> list[str]:
-        """Return nothing: creating the same container again is harmless."""
-        del cloud, inputs
-        return []
+        """Return the container if it is there."""
+        return [inputs["name"]] if self.read(cloud, inputs["name"], inputs) else []
 
     def fetch(self, cloud: Cloud, ident: str) -> Body:
         """Return the container's headers and name."""
@@ -84,9 +83,9 @@ class Container(Kind):
         if given := inputs.get("metadata"):
             there = {name.replace("_", "-"): value for name, value in body.items()}
             found["metadata"] = {
-                name: there[_META + name.lower().replace("_", "-")]
+                name: there.get(_META + name.lower().replace("_", "-"), "")
                 for name in given
-                if _META + name.lower().replace("_", "-") in there
+                if name != "__defaults"
             }
         if inputs.get("versioningLegacy"):
             found["versioningLegacy"] = next(

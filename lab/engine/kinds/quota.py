@@ -29,9 +29,8 @@ class Quota(Kind):
         return ident
 
     def find(self, cloud: Cloud, inputs: Values) -> list[str]:
-        """Return nothing: setting the same quotas again is harmless."""
-        del cloud, inputs
-        return []
+        """Return the project's quotas, which are always there."""
+        return [f"{inputs['projectId']}/{inputs.get('region') or cloud.region}"]
 
     def listing(self, cloud: Cloud) -> dict[str, Body] | None:
         """Return None: quotas are asked for by project."""
