@@ -61,7 +61,9 @@ def _volume_types(cloud: Connection) -> None:
 
 
 def _external_network(cloud: Connection, site: Site) -> None:
-    network = cloud.network.find_network(EXTERNAL) or cloud.network.create_network(
+    network = cloud.network.find_network(
+        EXTERNAL, ignore_missing=True
+    ) or cloud.network.create_network(
         name=EXTERNAL,
         is_router_external=True,
         provider_network_type="flat",
