@@ -47,11 +47,18 @@ def _run(settings: Settings, recorder: "_Recorder", told: "_Told") -> None:
                 dry_run=False,
             )
         )
-        loop.run_until_complete(run_in_stack(lambda: program.declare(settings, operator)))
+        loop.run_until_complete(run_in_stack(lambda: _declare(settings, operator)))
     finally:
         logger.removeHandler(told)
         asyncio.set_event_loop(None)
         loop.close()
+
+
+async def _declare(settings: Settings, operator: Credentials) -> None:
+    """Declare everything and wait for it at once: the SDK itself looks at all of it every time."""
+    program.declare(settings, operator)
+    while pending := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(pending)
 
 
 class _Cloud(mocks.Mocks):
