@@ -16,6 +16,15 @@ class _Role(Kind):
     properties = "name domainId description"
 
 
+class _Network(Network):
+    """The provider's data source has texts where its resource has truth values."""
+
+    def decode(self, body: Body, inputs: Values, cloud: Cloud) -> Values:
+        found = super().decode(body, inputs, cloud)
+        texts = {name: str(found[name]).lower() for name in ("adminStateUp", "shared")}
+        return found | texts
+
+
 def _find(kind: Kind, renames: Mapping[str, str], *filters: str) -> Invoke:
     """
     Return a data source over a type's listing.
@@ -89,6 +98,6 @@ INVOKES: dict[str, Any] = {
     "openstack:identity/getAuthScope:getAuthScope": _auth_scope,
     "openstack:identity/getRole:getRole": _find(_Role("role"), {}, "name"),
     "openstack:images/getImage:getImage": _find(Image("image"), {}, "name"),
-    "openstack:networking/getNetwork:getNetwork": _find(Network("network"), _NETWORK, "name"),
+    "openstack:networking/getNetwork:getNetwork": _find(_Network("network"), _NETWORK, "name"),
     "openstack:networking/getSubnet:getSubnet": _find(Subnet("subnet"), {"subnetId": "id"}, "name"),
 }
