@@ -23,6 +23,9 @@ Steps = tuple[str | int, ...]
 MAX_DEPTH = 40
 MAX_BYTES = 4 * 1024 * 1024
 
+_AGAIN = -1
+"""The step to a value whose field was given before: it is read, and left out."""
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]?\d{1,2})?")
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -118,16 +121,14 @@ def _text(file: Path) -> str:
 
     try:
         if file.is_symlink() and not file.exists():
-            raise refuse("is a link that leads nowhere", "remove the link, or mend its target")
+            raise refuse("is a link that leads nowhere", "remove the link or its fault")
         if not file.is_file():
             raise refuse("is not a file", "put a YAML file here")
         if file.stat().st_size > MAX_BYTES:
             raise refuse("is larger than 4 MiB", "a file describes one thing; split it")
         raw = file.read_bytes()
     except OSError as error:
-        raise refuse(
-            f"can't be read: {error.strerror}", "give this user the right to read it"
-        ) from error
+        raise refuse(f"can't be read: {error.strerror}", "let this user read it") from error
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -170,7 +171,7 @@ def _syntax_problems(file: Path, text: str, error: yaml.YAMLError) -> list[Probl
             "",
             "is not YAML from here on",
             str(said),
-            "look here and at the line before for a missing space, quote, bracket or indentation",
+            "look here and above for a missing space, quote or bracket",
         )
     ]
 
@@ -208,8 +209,8 @@ class _Reading:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._note(event, "", "has a second document", "keep one document in a file")
-                    break
+                    self._note(event, "has a second document", "keep one document in a file")
+                    raise _UnreadableError(self.problems[-1])
             else:
                 self._take(event)
         if not isinstance(self.root, dict):
@@ -225,7 +226,7 @@ class _Reading:
         if isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             self.levels.pop()
         elif isinstance(event, yaml.AliasEvent):
-            self._note(event, "", "uses an alias", "write the value out")
+            self._note(event, "uses an alias", "write the value out")
             self.refused.add(self._add(event, None))
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._refuse_tag(event)
@@ -236,7 +237,7 @@ class _Reading:
             self.levels.append(_Level(steps, into))
             if len(self.levels) > MAX_DEPTH:
                 what = f"is nested more than {MAX_DEPTH} levels deep"
-                self._note(event, "", what, "write it flatter")
+                self._note(event, what, "write it flatter")
                 raise _UnreadableError(*self.problems)
         elif isinstance(event, yaml.ScalarEvent):
             level = self.levels[-1] if self.levels else None
@@ -277,24 +278,25 @@ class _Reading:
                 steps = (*level.steps, len(level.into))
                 level.into.append(value)
             elif level.key is None:
-                self._note(event, "", "has a field without a plain name", "name fields by one word")
+                self._note(event, "has a field without a plain name", "name fields by one word")
                 raise _UnreadableError(*self.problems)
             else:
                 steps = (*level.steps, level.key)
                 level.key = None
                 if level.skip:
-                    return (*steps, "given again")
+                    return (*steps, _AGAIN)
                 level.into[str(steps[-1])] = value
-        self.values[steps] = _place(event)
+        if _AGAIN not in steps:
+            self.values[steps] = _place(event)
         return steps
 
     def _refuse_tag(self, event: yaml.Event) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None:
-            self._note(event, "", f"uses the tag {tag}", "remove the tag")
+            self._note(event, f"uses the tag {tag}", "remove the tag")
 
-    def _note(self, event: yaml.Event, dotted: str, what: str, remedy: str) -> None:
-        self.problems.append(Problem(self.file, *_place(event), dotted, what, "", remedy))
+    def _note(self, event: yaml.Event, what: str, remedy: str) -> None:
+        self.problems.append(Problem(self.file, *_place(event), "", what, "", remedy))
 
 
 def _place(event: yaml.Event) -> tuple[int, int]:

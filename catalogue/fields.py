@@ -4,6 +4,7 @@ A file's data against its model, in words for people: what was found, what is wa
 Nothing is converted behind the author's back: a number in quotes is no number.
 """
 
+import ipaddress
 import json
 import types
 import typing
@@ -40,9 +41,11 @@ _KINDS = {
     "list_type": "a list",
     "dict_type": "fields",
     "model_type": "fields",
-    "ip_v4_network": 'an IPv4 prefix such as "10.58.0.0/16"',
-    "ip_v6_network": 'an IPv6 prefix such as "2001:db8:58::/48"',
     "ip_any_address": "an IPv4 or IPv6 address",
+}
+_TYPES = {
+    ipaddress.IPv4Network: 'an IPv4 prefix such as "10.58.0.0/16"',
+    ipaddress.IPv6Network: 'an IPv6 prefix such as "2001:db8:58::/48"',
 }
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -125,7 +128,8 @@ def _wrong(document: Document, model: type[BaseModel], steps: Steps, fault: Any)
         quotes = kind == "string_type" and isinstance(value, int | float)
         remedy = f"write {_KINDS[kind]}" + (", in quotes" if quotes else "")
     else:
-        remedy, why = "write a valid value", str(context.get("error") or fault["msg"])
+        wanted = _TYPES.get(_annotation(model, steps), "a valid value")
+        remedy, why = f"write {wanted}", str(context.get("error") or fault["msg"])
     return document.problem(steps, what, remedy, why=why)
 
 
@@ -165,6 +169,12 @@ def _required(model: type[BaseModel]) -> list[str]:
 
 def _model_at(model: type[BaseModel], steps: Steps) -> type[BaseModel] | None:
     """Return the model of the part with that path, if it has fields."""
+    here = _annotation(model, steps)
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _annotation(model: type[BaseModel], steps: Steps) -> Any:
+    """Return the type of the part with that path."""
     here: Any = model
     for step in steps:
         if isinstance(step, int):
@@ -176,7 +186,7 @@ def _model_at(model: type[BaseModel], steps: Steps) -> type[BaseModel] | None:
                 if (info.alias or name) == step
             )
         here = _plain(here)
-    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+    return here
 
 
 def _plain(annotation: Any) -> Any:

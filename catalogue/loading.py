@@ -94,12 +94,15 @@ def located_parts(service: Service) -> Iterator[tuple[Steps, Component | Databas
         yield ("databases", index), database
 
 
+INVENTORY = ".inventory.yaml"
+"""Ends the names of files, beside the services', that say which resources a service must give."""
+
+
 def drafted(folder: Path) -> tuple[Draft, list[Problem]]:
     """Read every file of the catalogue in `folder`; return it and what is wrong file by file."""
     draft = Draft(folder, set(), {}, {})
-    expected, problems = _expected(folder)
+    expected, problems = _expected(folder, draft.files)
     for key, model in expected.items():
-        draft.files.add(key)
         document, found = read(folder / f"{key}.yaml")
         problems += found
         if document is None:
@@ -112,8 +115,12 @@ def drafted(folder: Path) -> tuple[Draft, list[Problem]]:
     return draft, problems
 
 
-def _expected(folder: Path) -> tuple[dict[str, type[BaseModel]], list[Problem]]:
-    """Return each file to read, by its key, and a problem for each that lacks or is misnamed."""
+def _expected(folder: Path, files: set[str]) -> tuple[dict[str, type[BaseModel]], list[Problem]]:
+    """
+    Return each file to read, by its key, and a problem for each that lacks or is misnamed.
+
+    Add the keys of all of them to `files`, the misnamed ones too.
+    """
     entries = _entries(folder)
     if entries is None:
         return {}, [_lacking(folder, "is no folder that can be read", "give city.yaml's folder")]
@@ -136,13 +143,19 @@ def _expected(folder: Path) -> tuple[dict[str, type[BaseModel]], list[Problem]]:
             remedy = f"describe one of the {name} in a file here"
             problems.append(_lacking(folder / name, "has no .yaml files", remedy))
         expected |= found
+        files |= {f"{name}/{file.stem}" for file in inner if file.suffix == ".yml"}
+    files |= set(expected)
     return expected, problems
 
 
 def _entries(folder: Path) -> list[Path] | None:
-    """Return what is in the folder, without hidden files, or None if it can't be read."""
+    """Return what is in the folder, without hidden files and inventories; None if unreadable."""
     try:
-        return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+        return sorted(
+            file
+            for file in folder.iterdir()
+            if not file.name.startswith(".") and not file.name.endswith(INVENTORY)
+        )
     except OSError:
         return None
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from catalogue.errors import BadInputError
 
+MANY = 20
+"""How many names a message lists."""
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Problem:
@@ -57,5 +60,5 @@ def suggestion(found: object, known: Iterable[str], kind: str) -> str:
         return f'did you mean "{near[0]}"?'
     if not names:
         return f"describe a {kind} first, or leave this out"
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")  # noqa: PLR2004 - fits a line
+    shown = ", ".join(names[:MANY]) + (", ..." if len(names) > MANY else "")
     return f"known: {shown}"

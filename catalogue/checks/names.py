@@ -136,6 +136,7 @@ def callers_exist(draft: Draft) -> Iterator[Problem]:
     unknown: dict[str, list[tuple[str, Steps, str]]] = defaultdict(list)
     outside, outside_sure = _names(draft, "city", "outside")
     services = {key.partition("/")[2] for key in draft.files if key.startswith("services/")}
+    misnamed = {str(document.data.get("id")) for _, document in draft.of_kind("services")}
     components = {key: _names(draft, key, "components") for key, _ in draft.of_kind("services")}
     patterns = ("listens.*.from.*", "components.*.listens.*.from.*", "databases.*.from.*")
     for key, document in draft.documents.items():
@@ -143,7 +144,7 @@ def callers_exist(draft: Draft) -> Iterator[Problem]:
             if not isinstance(caller, str) or not _PARTY.fullmatch(caller):
                 continue
             service, slash, component = caller.partition("/")
-            if slash and service not in services:
+            if slash and service not in services | misnamed and services:
                 unknown[service].append((key, steps, caller))
             elif slash:
                 known, sure = components.get(f"services/{service}", (set(), False))

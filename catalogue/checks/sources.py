@@ -99,10 +99,7 @@ def _is_figure(document: Document, steps: Steps) -> bool:
     for step in steps:
         if isinstance(value, dict) and "source" in value and step != "source" and "id" not in value:
             return False
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            return False
+        value = value[step]
     if isinstance(value, bool) or not steps or steps[0] == "plan":
         return False
     if isinstance(value, int | float):

@@ -17,23 +17,25 @@ from catalogue.problems import Problem, suggestion
 
 def primaries_have_standbys(draft: Draft) -> Iterator[Problem]:
     """Ensure that a standby names the primary it stands in for, and every primary has a standby."""
-    roles = {key.partition("/")[2]: one.data.get("role") for key, one in draft.of_kind("sites")}
-    readable = len(roles) == sum(key.startswith("sites/") for key in draft.files)
-    stood_in = {one.data.get("stands_in_for") for _, one in draft.of_kind("sites")}
-    for name, role in roles.items():
-        key = f"sites/{name}"
-        target = draft.documents[key].data.get("stands_in_for")
-        if role == "standby" and target is None and key in draft.models:
-            primaries = [one for one in roles if roles[one] == "primary"]
+    sites = {key.partition("/")[2]: document.data for key, document in draft.of_kind("sites")}
+    primaries = {name for name, data in sites.items() if data.get("role") == "primary"}
+    stood_in = {
+        str(data.get("stands_in_for")) for data in sites.values() if data.get("role") == "standby"
+    }
+    readable = len(sites) == sum(key.startswith("sites/") for key in draft.files)
+    sure = readable and stood_in <= primaries
+    for name, data in sites.items():
+        key, target = f"sites/{name}", data.get("stands_in_for")
+        if data.get("role") == "standby" and target is None and key in draft.models:
             remedy = f"add stands_in_for; {suggestion('', primaries, 'primary site')}"
             yield draft.problem(key, ("stands_in_for",), "is missing at a standby site", remedy)
-        elif role == "standby" and roles.get(str(target)) == "standby":
+        elif data.get("role") == "standby" and sites.get(str(target), {}).get("role") == "standby":
             what = f'is "{target}", which is a standby site itself'
             yield draft.problem(key, ("stands_in_for",), what, "name a primary site")
-        elif role == "primary" and target is not None:
+        elif name in primaries and target is not None:
             remedy = "remove it, or make the site's role standby"
             yield draft.problem(key, ("stands_in_for",), "is given at a primary site", remedy)
-        elif role == "primary" and readable and name not in stood_in:
+        elif name in primaries and sure and name not in stood_in:
             what = "is a primary site that no other stands in for"
             remedy = f"describe a standby site with stands_in_for: {name}"
             yield draft.problem(key, ("role",), what, remedy)
@@ -44,7 +46,7 @@ def tiers_are_described(draft: Draft) -> Iterator[Problem]:
     city = draft.documents.get("city")
     if city is None or not isinstance(city.data.get("recovery"), list):
         return
-    known = {value for _, value in city.find("recovery.*.tier")}
+    known = {str(value) for _, value in city.find("recovery.*.tier")}
     if len(known) < len(city.data["recovery"]) and draft.city is None:
         return
     for tier in RecoveryTier:
