@@ -31,6 +31,11 @@ class Clouds:
                 self._settings[provider.urn] = settings
                 self._clouds.pop(provider.urn, None)
 
+    def knows(self, urn: str) -> bool:
+        """Whether the provider's settings are all known."""
+        with self._lock:
+            return urn in self._settings and not has_unknown(self._settings[urn])
+
     def get(self, urn: str) -> Cloud | None:
         """
         Return a provider's cloud, or None while its settings are not known.
@@ -58,7 +63,7 @@ class Work:
         self.failed: set[str] = set()  # URNs of what failed or was skipped
         self.stop = threading.Event()  # set: start nothing more
         for one in state.resources:
-            if one.type.startswith(PROVIDERS):
+            if one.type.startswith(PROVIDERS) and not clouds.knows(one.urn):
                 clouds.offer(one)
 
     def cloud(self, resource: Resource) -> Cloud:
