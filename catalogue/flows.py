@@ -245,7 +245,7 @@ class _Resolver:
         key = PartKey(service.id, database.id)
         here = self._servers(self.site, service, database)
         own = listens(database)[0]
-        if here > 1:
+        if recovery.size(database, self.profile) > 1:
             for direction in BOTH_WAYS:
                 self._add(key, direction, own, "replication", self.networks[key])
         for other in recovery.peers(self.catalogue, self.site):
