@@ -191,10 +191,6 @@ def _annotation(model: type[BaseModel], steps: Steps) -> Any:
 
 def _plain(annotation: Any) -> Any:
     """Return the annotation without what says that it may be left out."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return _plain(typing.get_args(annotation)[0])
-    if origin in {typing.Union, types.UnionType}:
-        first = next(one for one in typing.get_args(annotation) if one is not type(None))
-        return _plain(first)
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
+        return next(one for one in typing.get_args(annotation) if one is not type(None))
     return annotation

@@ -22,6 +22,8 @@ from catalogue.problems import Problem
 
 SINGLE: dict[str, type[BaseModel]] = {"city": City, "targets": Targets, "factors": Factors}
 FOLDERS: dict[str, type[BaseModel]] = {"sites": Site, "services": Service}
+INVENTORY = ".inventory.yaml"
+"""Ends the names of files, beside the services', that say which resources a service must give."""
 
 
 @dataclass(slots=True)
@@ -92,10 +94,6 @@ def located_parts(service: Service) -> Iterator[tuple[Steps, Component | Databas
         yield ("components", index), component
     for index, database in enumerate(service.databases):
         yield ("databases", index), database
-
-
-INVENTORY = ".inventory.yaml"
-"""Ends the names of files, beside the services', that say which resources a service must give."""
 
 
 def drafted(folder: Path) -> tuple[Draft, list[Problem]]:

@@ -103,7 +103,7 @@ def buckets_are_named_once(draft: Draft) -> Iterator[Problem]:
     found = []
     for key, document in draft.of_kind("services"):
         for steps, value in document.find("buckets.*.id"):
-            if isinstance(value, str) and value.removesuffix("-backup") in services - {value}:
+            if str(value).endswith("-backup") and str(value).removesuffix("-backup") in services:
                 what = f'is "{value}", which is kept for the copy of backups'
                 yield draft.problem(key, steps, what, "take another name")
             else:
@@ -136,7 +136,7 @@ def callers_exist(draft: Draft) -> Iterator[Problem]:
     unknown: dict[str, list[tuple[str, Steps, str]]] = defaultdict(list)
     outside, outside_sure = _names(draft, "city", "outside")
     services = {key.partition("/")[2] for key in draft.files if key.startswith("services/")}
-    misnamed = {str(document.data.get("id")) for _, document in draft.of_kind("services")}
+    there = services | {str(one.data.get("id")) for _, one in draft.of_kind("services")}
     components = {key: _names(draft, key, "components") for key, _ in draft.of_kind("services")}
     patterns = ("listens.*.from.*", "components.*.listens.*.from.*", "databases.*.from.*")
     for key, document in draft.documents.items():
@@ -144,7 +144,7 @@ def callers_exist(draft: Draft) -> Iterator[Problem]:
             if not isinstance(caller, str) or not _PARTY.fullmatch(caller):
                 continue
             service, slash, component = caller.partition("/")
-            if slash and service not in services | misnamed and services:
+            if slash and services and service not in there:
                 unknown[service].append((key, steps, caller))
             elif slash:
                 known, sure = components.get(f"services/{service}", (set(), False))

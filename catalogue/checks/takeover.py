@@ -47,7 +47,7 @@ def tiers_are_described(draft: Draft) -> Iterator[Problem]:
     if city is None or not isinstance(city.data.get("recovery"), list):
         return
     known = {str(value) for _, value in city.find("recovery.*.tier")}
-    if len(known) < len(city.data["recovery"]) and draft.city is None:
+    if len(known) < len(city.data["recovery"]) or not known <= {*RecoveryTier}:
         return
     for tier in RecoveryTier:
         users = [

@@ -143,7 +143,9 @@ def break_numbers(file: Path) -> list[tuple[Path, int, int]]:
 def test_hundreds_of_broken_fields_give_as_many_problems(tmp_path: Path) -> None:
     """Every broken number of all the city's files is told, once, and nothing follows from it."""
     folder = tmp_path / "city"
-    shutil.copytree(catalogue.CITY, folder, ignore=shutil.ignore_patterns("*.py", "checks"))
+    shutil.copytree(
+        catalogue.CITY, folder, ignore=shutil.ignore_patterns("*.py", "*.inventory.yaml")
+    )
     broken = [place for file in sorted(folder.rglob("*.yaml")) for place in break_numbers(file)]
     problems = catalogue.check(folder)
     assert len(broken) > 500
