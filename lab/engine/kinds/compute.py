@@ -144,14 +144,14 @@ class ServerGroup(Kind):
 
     def encode(self, inputs: Values) -> Body:
         """Return the API's fields: one policy, with its rules."""
-        body = super().encode(inputs) | {"policy": (inputs.get("policies") or [None])[0]}
+        body = super().encode(inputs) | {"policy": inputs.get("policies")}
         if inputs.get("rules"):
             body["rules"] = renamed(inputs["rules"], snake)
         return body
 
     def decode(self, body: Body, inputs: Values, cloud: Cloud) -> Values:
         """Return the outputs."""
-        found = super().decode(body, inputs, cloud) | {"policies": [body["policy"]]}
+        found = super().decode(body, inputs, cloud) | {"policies": body["policy"]}
         if not body.get("rules"):
             found.pop("rules", None)
         return found

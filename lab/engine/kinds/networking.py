@@ -121,7 +121,7 @@ class Subnet(Tagged):
     path, key, identity = "/subnets", "subnet", ("name", "networkId")
     properties = """name? description allocationPools?@ cidr?! dnsNameservers dnsPublishFixedIp
         enableDhcp gatewayIp? ipVersion!# ipv6AddressMode?! ipv6RaMode?! networkId! noGateway+
-        prefixLength!=prefixlen region?!- segmentId? serviceTypes?@ subnetpoolId! tags@ tenantId?!
+        prefixLength!#=prefixlen region?!- segmentId? serviceTypes?@ subnetpoolId! tags@ tenantId?!
         valueSpecs!-"""
     defaults: ClassVar[Values] = {"enableDhcp": True, "ipVersion": 4, "noGateway": False}
 
