@@ -249,7 +249,7 @@ class _Resolver:
             for direction in BOTH_WAYS:
                 self._add(key, direction, own, "replication", self.networks[key])
         for other in recovery.peers(self.catalogue, self.site):
-            if here and self._servers(other, service, database):
+            if _linked(self.site, other) and here and self._servers(other, service, database):
                 network = addresses.network(other, service, database.number)
                 for direction in BOTH_WAYS:
                     self._add(key, direction, own, f"replication-{other.id}", network)
@@ -354,6 +354,11 @@ class _Resolver:
     def _blocks(self, site: str, services: set[str]) -> list[Prefixes]:
         at = self.catalogue.sites[site]
         return addresses.joined([addresses.block(at, self.services[one]) for one in services])
+
+
+def _linked(one: Site, other: Site) -> bool:
+    """Return whether the two sites are on the same VLAN."""
+    return all(site.link and Capability.VLAN_NETWORKS in site.capabilities for site in (one, other))
 
 
 def _union(found: Iterable[Prefixes | Callers]) -> Callers:
