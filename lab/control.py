@@ -15,7 +15,6 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -278,16 +277,10 @@ class Lab:
 
     def _end(self) -> bool:
         """End the lab's processes, whatever became of their parent; say whether there were any."""
-        parent = processes.parent_of(self.home)
-        if parent:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                parent.send_signal(signal.SIGTERM)
-                psutil.wait_procs([parent], timeout=10)
-        left = processes.of(self.home)
-        processes.end(left)
+        ran = processes.end_all(self.home)
         self._control.unlink(missing_ok=True)
         shutil.rmtree(self._failed, ignore_errors=True)
-        return bool(parent or left)
+        return ran
 
     # --- readiness ---
 

@@ -2,14 +2,13 @@
 The lab's first process: starts one process per project, and hands them their orders.
 
 Run as `python -m lab.openstack.parent HOME PORT`; `lab.control` does.  It reads orders ("start
-NAME", "stop NAME") from the pipe HOME/control until it is told to end.
+NAME", "stop NAME") from the pipe HOME/control.  Its children die with it.
 """
 
 import contextlib
 import gc
 import importlib
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -42,16 +41,14 @@ COMMON = (
 
 
 def main(home: Path, port: int) -> None:
-    """Run the lab in `home` with ports from `port` on until SIGTERM."""
+    """Run the lab in `home` with ports from `port` on; all ends when this process is killed."""
     os.umask(0o077)
     warnings.simplefilter("ignore")
     # Keeps eventlet out of os-ken and of name resolution; the services look at argv.
     os.environ.update(OSKEN_HUB_TYPE="native", EVENTLET_NO_GREENDNS="yes", PYTHONWARNINGS="ignore")
     sys.argv = ["citydc-lab"]
     processes.set_name("citydc-lab")
-    signal.signal(signal.SIGTERM, _ended)
-    with _orders(home / "control") as orders:
-        Parent(home, port).run(orders)
+    Parent(home, port).run(_orders(home / "control"))
 
 
 class Parent:
@@ -73,16 +70,10 @@ class Parent:
         _preload()
         gc.collect()
         gc.freeze()
-        try:
-            self._revive()
-            while True:
-                for line in os.read(orders, 4096).decode().splitlines():
-                    self._obey(*line.split())
-        finally:
-            for pid in self.children.values():  # theirs die with them
-                with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
+        self._revive()
+        while True:
+            for line in os.read(orders, 4096).decode().splitlines():
+                self._obey(*line.split())
 
     def _obey(self, order: str, name: str) -> None:
         if order == "start":
@@ -140,21 +131,12 @@ def _gone(pid: int | None) -> bool:
         return True
 
 
-def _ended(*_: object) -> None:
-    raise SystemExit(0)
-
-
-@contextlib.contextmanager
-def _orders(path: Path) -> Any:
-    """Give a descriptor of a fresh named pipe, which is removed in the end."""
+def _orders(path: Path) -> int:
+    """Give a descriptor of a fresh named pipe."""
     path.unlink(missing_ok=True)
     os.mkfifo(path, 0o600)
     # Open for writing too, so that there is no end of file when a writer leaves.
-    pipe = os.open(path, os.O_RDWR)
-    try:
-        yield pipe
-    finally:
-        path.unlink(missing_ok=True)
+    return os.open(path, os.O_RDWR)
 
 
 class _NoEventlet:

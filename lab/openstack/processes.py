@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import Any
 
 import psutil
 
+from catalogue.errors import OutsideError
+
+PATIENCE_S = 20
 MARK = "CITYDC_LAB_PROCESS_OF"
 PR_SET_PDEATHSIG = 1
 
@@ -94,12 +98,29 @@ def parent_of(home: Path) -> psutil.Process | None:
     return None
 
 
-def end(found: list[psutil.Process], seconds: float = 10) -> None:
-    """Kill the processes and wait until they are gone."""
-    for process in found:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(found, timeout=seconds)
+def end_all(home: Path) -> bool:
+    """
+    Kill the lab's processes, the first one first, and wait until they are gone.
+
+    What a service has committed is in its files, so none needs a farewell.  Say whether there
+    were any; raise OutsideError when one does not go.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    found = of(home)
+    ran = bool(found)
+    while found:
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(found, timeout=1)
+        found = of(home)
+        if found and time.monotonic() > deadline:
+            raise OutsideError(
+                f"processes of the lab do not end: {', '.join(str(one.pid) for one in found)}",
+                remedy="look at what they wait for (ps -o pid,stat,wchan,comm)",
+                place=str(home),
+            )
+    return ran
 
 
 def memory_mib(process: psutil.Process) -> float:

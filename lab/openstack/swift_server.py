@@ -11,11 +11,13 @@ import eventlet
 
 eventlet.monkey_patch()
 
+import logging
 import sys
 from pathlib import Path
 
 from eventlet import wsgi as eventlet_wsgi
 from swift.common import http_protocol, ring, storage_policy, utils, wsgi
+from swift.common.utils import logs
 
 from lab.openstack import processes
 from lab.openstack.sites import HOST
@@ -26,6 +28,7 @@ def main(etc: Path, site: str, ports: dict[str, int]) -> None:
     processes.set_name(f"swift-{site}")
     for part, port in ports.items():
         _write_ring(etc / f"{part}.ring.gz", port)
+    logs.ThreadSafeSysLogHandler = _to_standard_error
     utils.SWIFT_CONF_FILE = str(etc / "swift.conf")
     utils.validate_configuration()
     storage_policy.reload_storage_policies()
@@ -45,6 +48,11 @@ def main(etc: Path, site: str, ports: dict[str, int]) -> None:
         )
     for server in servers:
         server.wait()
+
+
+def _to_standard_error(**_syslog: object) -> logging.Handler:
+    """Log into the .out file: Swift itself knows syslog only, and sends it over the network."""
+    return logging.StreamHandler()
 
 
 def _write_ring(path: Path, port: int) -> None:

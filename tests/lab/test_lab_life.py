@@ -147,8 +147,8 @@ def test_up_repairs_a_project_that_died_and_a_site_that_is_stopped(lab: LabOfTes
     parent = processes.parent_of(lab.home)
     assert parent
     next(child for child in parent.children() if child.name() == "barbican").kill()
-    lab.stop_site("main")
     wait_for(lambda: lab.status()["sites"]["backup"]["state"] == "partly up")
+    lab.stop_site("main")
     lab.up()
     assert lab.status()["up"]
 

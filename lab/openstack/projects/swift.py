@@ -14,7 +14,7 @@ from lab.openstack.sites import HOST, Site
 
 PARTS = ("account", "container", "object")
 PIPELINE = (
-    "catch_errors healthcheck cache listing_formats tempurl bulk authtoken s3api s3token "
+    "catch_errors healthcheck listing_formats tempurl bulk authtoken s3api s3token "
     "keystoneauth copy slo dlo versioned_writes symlink proxy-server"
 )
 PLAIN_FILTERS = (
@@ -67,7 +67,7 @@ def _common(site: Site, part: str, port: int) -> dict[str, object]:
         "bind_ip": HOST,
         "bind_port": port,
         "log_name": part,
-        "log_address": "/dev/null",
+        "log_level": "WARNING",
         "disable_fallocate": "true",
         "fallocate_reserve": 0,
         "workers": 0,
@@ -98,7 +98,6 @@ def _proxy(site: Site) -> configuration.Sections:
             "allow_account_management": "true",
         },
         **{f"filter:{name}": {"use": f"egg:swift#{name}"} for name in PLAIN_FILTERS},
-        "filter:cache": {"use": "egg:swift#memcache"},
         "filter:s3api": {"use": "egg:swift#s3api", "location": site.name, "s3_acl": "false"},
         "filter:s3token": {
             "use": "egg:swift#s3token",
