@@ -81,6 +81,9 @@ class Backend:
                 remedy="run `pulumi refresh` or `pulumi up` once, so that it is taken in",
                 place=str(journal),
             )
+        self._check_version()
+
+    def _check_version(self) -> None:
         meta = self.folder / "meta.yaml"
         try:
             version = (yaml.safe_load(meta.read_text()) or {}).get("version")
@@ -98,10 +101,9 @@ class Backend:
 
     def prepare(self, project: str) -> None:
         """Make the folders of a project, closed to others.  Raise OutsideError."""
+        self._check_version()
         try:
-            for folder in (self.folder.parent, self.folder, self.folder / "stacks"):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.folder / "stacks" / project).mkdir(mode=0o700, exist_ok=True)
+            make_folder(self.folder / "stacks" / project)
             meta = self.folder / "meta.yaml"
             if not meta.exists():
                 write_whole(meta, "version: 1\n")
@@ -126,7 +128,7 @@ class Backend:
             "started": _started(os.getpid()),
         }
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
             _check_locks(folder, mine, say)
             write_whole(mine, json.dumps(content), beside=self.folder)
         except OSError as error:
@@ -178,6 +180,13 @@ def _started(pid: int) -> str | None:
     except OSError:
         return None
     return None if after_name[0] == "Z" else after_name[19]
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and what is missing above it, closed to others."""
+    for folder in (*reversed(path.parents), path):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_whole(path: Path, text: str, *, beside: Path | None = None) -> None:

@@ -1,6 +1,7 @@
 """A stack of a Pulumi program on an OpenStack in memory, and parts of programs."""
 
 import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ class Stack:
         self.folder, self.name = folder, name
         self.cloud = cloud or MemoryCloud()
         self.heard = Heard()
+        self.settings: list[Mapping[str, Any]] = []  # of the providers that were connected
+        self.hook: Callable[[str, str, str], None] | None = None  # see MemoryConnection
         self.program = folder / "__main__.py"
         self.backend = folder / "state"
         self.state_file = self.backend / ".pulumi" / "stacks" / "t" / f"{name}.json"
@@ -80,8 +83,12 @@ class Stack:
         """Give an engine for it."""
         more = {"passphrase": "pass", "listener": self.heard, **more}
         engine = Engine(self.folder, self.name, self.backend.as_uri(), **more)
-        engine.make_cloud = lambda settings: MemoryConnection(settings, self.cloud)
+        engine.make_cloud = self._connect
         return engine
+
+    def _connect(self, settings: Mapping[str, Any]) -> MemoryConnection:
+        self.settings.append(settings)
+        return MemoryConnection(settings, self.cloud, hook=self.hook)
 
     def deploy(self, *parts: str) -> Result:
         """Deploy a program that must succeed."""

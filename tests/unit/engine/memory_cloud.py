@@ -61,11 +61,11 @@ class MemoryCloud:
         return [line for line in self.log if not line.startswith("GET")]
 
     def all(self, name: str) -> list[Body]:
-        """The objects of a collection."""
+        """Give the objects of a collection."""
         return list(self.objects[name].values())
 
     def only(self, name: str) -> Body:
-        """The one object of a collection."""
+        """Give the one object of a collection."""
         (found,) = self.objects[name].values()
         return found
 
@@ -88,30 +88,28 @@ class MemoryCloud:
     ) -> tuple[int, Body]:
         name, *rest = parts
         objects, key = self.objects[name], KEYS[name]
-        if not rest:
+        if not rest or rest == ["detail"]:
             if method == "POST":
                 return 201, {key: self._make(name, body[key])}
-            wanted = {field: value for field, value in query.items() if field in ("name",)}
-            if "security_group_id" in query:
-                wanted["security_group_id"] = query["security_group_id"]
-            found = [
-                self._whole(name, one)
-                for one in objects.values()
-                if all(one.get(field) == value for field, value in wanted.items())
-            ]
-            return 200, {name.replace("-", "_"): found}
-        if rest[0] == "detail":
-            return 200, {name: list(objects.values())}
+            return 200, {name.replace("-", "_"): self._listed(name, query)}
         if rest[0] not in objects:
             return 404, {"NeutronError": {"message": f"{key} {rest[0]} could not be found"}}
+        if method == "DELETE":
+            return self._delete(name, rest[0])
         if rest[1:] == ["tags"]:
             objects[rest[0]]["tags"] = sorted(body["tags"])
             return 200, {"tags": objects[rest[0]]["tags"]}
-        if method == "DELETE":
-            return self._delete(name, rest[0])
         if method == "PUT":
             objects[rest[0]].update(body[key])
         return 200, {key: self._whole(name, objects[rest[0]])}
+
+    def _listed(self, name: str, query: Mapping[str, Any]) -> list[Body]:
+        wanted = {key: query[key] for key in ("name", "security_group_id") if key in query}
+        return [
+            self._whole(name, one)
+            for one in self.objects[name].values()
+            if all(one.get(field) == value for field, value in wanted.items())
+        ]
 
     def _make(self, name: str, fields: Body) -> Body:
         ident = f"{KEYS[name]}-{next(self._ids)}"
@@ -194,9 +192,9 @@ class MemoryCloud:
 class MemoryConnection(Cloud):
     """A Cloud whose requests go to a MemoryCloud, directly or at a URL."""
 
-    region = "r"  # type: ignore[assignment]  # nothing to ask for it
-    project_id = PROJECT  # type: ignore[assignment]
-    user_id = "u1"  # type: ignore[assignment]
+    region = "r"
+    project_id = PROJECT
+    user_id = "u1"
 
     def __init__(
         self,
@@ -213,7 +211,7 @@ class MemoryConnection(Cloud):
         del alias
         return False
 
-    def request(  # noqa: D102, PLR0913, PLR0917 - Cloud's
+    def request(  # noqa: D102 - Cloud's
         self,
         service: str,
         method: str,
@@ -228,9 +226,7 @@ class MemoryConnection(Cloud):
             self.hook("before", method, path)
         query = more.get("params") or {}
         if self.url:
-            asked = requests.request(
-                method, self.url + path, params=query, json=body, timeout=10
-            )
+            asked = requests.request(method, self.url + path, params=query, json=body, timeout=10)
             status, found = asked.status_code, asked.json() if asked.content else {}
         else:
             assert self.memory is not None

@@ -1,7 +1,5 @@
 """What changes of a program do to the cloud."""
 
-from typing import Any
-
 import pytest
 from engine_stack import GROUP, HEAD, NET, PORT, RULE, SUB, VOLUME, Stack, ops
 
@@ -130,9 +128,7 @@ def test_retained_resources_leave_the_state_only(stack: Stack) -> None:
 
 def test_what_goes_with_another_is_not_deleted_itself(stack: Stack) -> None:
     """With deleted_with, no call deletes it when the other goes too."""
-    stack.deploy(
-        GROUP, RULE.replace("opts=here", "opts=Opts(provider=site, deleted_with=group)")
-    )
+    stack.deploy(GROUP, RULE.replace("opts=here", "opts=Opts(provider=site, deleted_with=group)"))
     stack.cloud.log.clear()
     assert ops(stack.deploy("")) == ["delete group", "delete rule"]
     assert [line.split("/")[1] for line in stack.cloud.changes] == ["security-groups"]
@@ -191,13 +187,9 @@ def test_a_first_preview_leaves_data_sources_of_new_objects_unknown(stack: Stack
 
 def test_resources_without_a_provider_get_the_default_one(stack: Stack) -> None:
     """The default provider takes the stack's openstack: configuration."""
-    seen: list[Any] = []
     stack.write(NET.replace(", opts=here", ""))
-    engine = stack.engine(config={"openstack:authUrl": "http://default"})
-    make = engine.make_cloud
-    engine.make_cloud = lambda settings: seen.append(dict(settings)) or make(settings)
-    assert engine.deploy().errors == []
-    assert [one.get("authUrl") for one in seen] == ["http://default"]
+    assert stack.engine(config={"openstack:authUrl": "http://default"}).deploy().errors == []
+    assert [one.get("authUrl") for one in stack.settings] == ["http://default"]
     urns = [one["urn"] for one in stack.engine().export_state()["deployment"]["resources"]]
     assert any(urn.endswith("pulumi:providers:openstack::default_5_5_3") for urn in urns)
 
@@ -206,14 +198,11 @@ def test_new_credentials_of_a_provider_replace_nothing(stack: Stack) -> None:
     """A provider's inputs change in place, and the next calls use them."""
     stack.deploy(NET)
     stack.program.write_text((HEAD + NET).replace("hush", "new"))
-    passwords: list[str] = []
-    engine = stack.engine()
-    make = engine.make_cloud
-    engine.make_cloud = lambda settings: passwords.append(settings["password"]) or make(settings)
-    result = engine.deploy()
+    stack.settings.clear()
+    result = stack.engine().deploy()
     assert result.changes["update"] == 1
     assert result.changes["replace"] == 0
-    assert set(passwords) == {"new"}
+    assert {one["password"] for one in stack.settings} == {"new"}
 
 
 def test_another_provider_replaces(stack: Stack) -> None:

@@ -1,0 +1,137 @@
+"""Killed at any operation, the next run converges: no orphan, no duplicate."""
+
+import itertools
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from engine_stack import GROUP, NET, PORT, RULE, SUB, VOLUME, Stack
+from memory_cloud import MemoryConnection
+
+from lab.engine import Engine, backend
+
+TAGGED = NET.replace("mtu=1400", 'mtu=1400, tags=["a"]')
+CITY = (TAGGED, SUB, GROUP, RULE, PORT, VOLUME)
+OBJECTS = {
+    "networks": 1,
+    "subnets": 1,
+    "ports": 1,
+    "security-groups": 1,
+    "security-group-rules": 1,
+    "volumes": 1,
+}
+
+
+class Killer:
+    """Kills its process at the n-th moment: before and after each request and each write."""
+
+    def __init__(self, moment: int) -> None:
+        self._left = moment
+
+    def __call__(self, *_: object) -> None:
+        """Count a moment."""
+        self._left -= 1
+        if self._left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _killed(stack: Stack, url: str, moment: int, verb: Callable[[Engine], object]) -> bool:
+    """Run a verb in a process of its own; whether it was killed before its end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            killer = Killer(moment)
+            write = backend.write_whole
+
+            def write_and_count(path: Path, text: str, *, beside: Path | None = None) -> None:
+                killer()
+                write(path, text, beside=beside)
+                killer()
+
+            backend.write_whole = write_and_count
+            engine = stack.engine(parallel=1)
+            engine.make_cloud = lambda settings: MemoryConnection(settings, url=url, hook=killer)
+            verb(engine)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize("first", range(1, 6))
+def test_a_deployment_killed_at_any_moment_is_finished_by_the_next(
+    tmp_path: Path, first: int
+) -> None:
+    """Of each object there is one in the cloud, and it is the one in the state."""
+    for moment in itertools.count(first, 5):
+        (tmp_path / str(moment)).mkdir()
+        stack = Stack(tmp_path / str(moment)).write(*CITY)
+        with stack.cloud.served() as url:
+            killed = _killed(stack, url, moment, Engine.deploy)
+        stack.deploy(*CITY)
+        assert {name: len(found) for name, found in stack.cloud.objects.items()} == OBJECTS
+        assert stack.cloud.only("networks")["tags"] == ["a"]
+        assert stack.cloud.only("ports")["tags"] == ["a", "b"]
+        assert not stack.engine().drift().changed
+        assert not stack.deploy(*CITY).changed
+        if not killed:
+            break
+    assert moment > 50
+
+
+@pytest.mark.parametrize("first", range(1, 4))
+def test_a_destruction_killed_at_any_moment_is_finished_by_the_next(
+    tmp_path: Path, first: int
+) -> None:
+    """Nothing is left, in the cloud or in the state."""
+    for moment in itertools.count(first, 3):
+        (tmp_path / str(moment)).mkdir()
+        stack = Stack(tmp_path / str(moment)).write(*CITY)
+        stack.deploy(*CITY)
+        with stack.cloud.served() as url:
+            killed = _killed(stack, url, moment, Engine.destroy)
+        assert stack.engine().destroy().errors == []
+        assert not any(stack.cloud.objects.values())
+        assert stack.engine().export_state()["deployment"]["resources"] == []
+        if not killed:
+            break
+    assert moment > 20
+
+
+@pytest.mark.parametrize("first", range(1, 4))
+def test_an_abandoned_deployment_leaves_nothing_behind(tmp_path: Path, first: int) -> None:
+    """Killed while creating and then destroyed, even what was never noted is found."""
+    for moment in itertools.count(first, 3):
+        (tmp_path / str(moment)).mkdir()
+        stack = Stack(tmp_path / str(moment)).write(*CITY)
+        with stack.cloud.served() as url:
+            killed = _killed(stack, url, moment, Engine.deploy)
+        assert stack.engine().destroy().errors == []
+        assert not any(stack.cloud.objects.values())
+        if not killed:
+            break
+    assert moment > 50
+
+
+@pytest.mark.parametrize("first", range(1, 4))
+def test_a_replacement_killed_at_any_moment_is_finished_by_the_next(
+    tmp_path: Path, first: int
+) -> None:
+    """The network and what cannot outlive it are there once, as the program now says."""
+    moved = (TAGGED.replace("mtu=1400", 'availability_zone_hints=["az1"]'), *CITY[1:])
+    for moment in itertools.count(first, 3):
+        (tmp_path / str(moment)).mkdir()
+        stack = Stack(tmp_path / str(moment))
+        stack.deploy(*CITY)
+        stack.write(*moved)
+        with stack.cloud.served() as url:
+            killed = _killed(stack, url, moment, Engine.deploy)
+        stack.deploy(*moved)
+        assert {name: len(found) for name, found in stack.cloud.objects.items()} == OBJECTS
+        assert stack.cloud.only("networks")["availability_zone_hints"] == ["az1"]
+        assert not stack.deploy(*moved).changed
+        if not killed:
+            break
+    assert moment > 30
