@@ -270,7 +270,9 @@ class Service(Model):
     security_level: Annotated[int, Field(ge=1, le=5)]
     """Decree 85/2016/ND-CP."""
     personal_data: bool
-    """Whether Decree 13/2023/ND-CP applies."""
+    """
+    Whether it holds personal data (Decree 13/2023/ND-CP; since 2026 Law 91/2025/QH15).
+    """
     recovery: Recovery
     availability: Percent
     """The objective, in percent of a month."""

@@ -59,6 +59,6 @@ def suggestion(found: object, known: Iterable[str], kind: str) -> str:
     if near := difflib.get_close_matches(str(found), names, n=1):
         return f'did you mean "{near[0]}"?'
     if not names:
-        return f"describe a {kind} first, or leave this out"
+        return f"there is no {kind} yet: describe one, or leave this out"
     shown = ", ".join(names[:MANY]) + (", ..." if len(names) > MANY else "")
     return f"known: {shown}"

@@ -26,7 +26,7 @@ def flavors_fit_a_node(draft: Draft) -> Iterator[Problem]:
     """Every flavor of a site fits at least one of its nodes."""
     for name, site in draft.sites.items():
         nodes = [node for rack in site.racks for node in rack.nodes]
-        for index, flavor in enumerate(site.flavors):
+        for index, flavor in enumerate(site.flavors if nodes else ()):
             if not any(_fits(flavor, node) for node in nodes):
                 what = (
                     f"{flavor.vcpus} vCPU, {flavor.ram_mib} MiB and {flavor.gpus} GPUs fit no node"

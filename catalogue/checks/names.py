@@ -256,7 +256,8 @@ def _names(draft: Draft, key: str, field: str) -> tuple[set[str], bool]:
         return set(), False
     entries = _listed(document.data.get(field))
     ids = [one.get("id") if isinstance(one, dict) else None for one in entries]
-    sure = (field in document.data or key in draft.models) and all(map(_is_id, ids))
+    absent = field not in document.data and key in draft.models
+    sure = absent or (isinstance(document.data.get(field), list) and all(map(_is_id, ids)))
     return {one for one in ids if isinstance(one, str)}, sure
 
 

@@ -48,7 +48,7 @@ def doubts_are_told(draft: Draft) -> Iterator[Problem]:
             for steps, source in document.find(pattern):
                 if (
                     isinstance(source, dict)
-                    and source.get("confidence") in {"news", "draft"}
+                    and str(source.get("confidence")) in {"news", "draft"}
                     and not source.get("note")
                 ):
                     what = f"is missing for a source of confidence {source['confidence']}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BASE, Town
+from catalogue_town import BASE, Town
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +16,12 @@ from catalogue.fields import _value
 
 WEB = "services/web.yaml"
 FILES = ["city.yaml", "targets.yaml", "factors.yaml", WEB, "services/batch.yaml", "sites/main.yaml"]
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    """Give a sound catalogue of one's own."""
+    return Town(tmp_path / "town")
 
 
 def said(town: Town) -> list[str]:

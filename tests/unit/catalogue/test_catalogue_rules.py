@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Town
+from catalogue_town import Town
 
 import catalogue
 from catalogue.checks import CHECKS
@@ -11,6 +11,12 @@ from catalogue.documents import read
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(CASES.rglob("*.yaml"))
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    """Give a sound catalogue of one's own."""
+    return Town(tmp_path / "town")
 
 
 def expected(file: Path) -> list[str]:

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from catalogue.documents import read
@@ -42,9 +41,3 @@ class Town:
         text = (self.folder / file).read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
         (self.folder / file).write_text(text.replace(old, new), encoding="utf-8")
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    """Give a sound catalogue of one's own."""
-    return Town(tmp_path / "town")
