@@ -5,8 +5,14 @@ import contextvars
 import logging
 from typing import Any
 
-from pulumi.runtime import mocks, rpc
+from google.protobuf import (  # type: ignore[import-untyped]  # it has no types
+    empty_pb2,
+    json_format,
+    struct_pb2,
+)
+from pulumi.runtime import mocks
 from pulumi.runtime import settings as runtime
+from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import run_in_stack
 
 from infra import program
@@ -16,6 +22,8 @@ from infra.settings import Settings
 
 NOBODY = {"auth_url": "http://cloud.invalid/v3", "username": "operator", "password": "-"}
 PUBLIC_IPV4 = "198.51.100.9"
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""Marks a secret on the wire."""
 
 
 def run(settings: Settings) -> Graph:
@@ -24,7 +32,7 @@ def run(settings: Settings) -> Graph:
 
     An id is "TYPE/NAME", so that references can be read.  Raise what the program raises.
     """
-    recorder = _Recorder(_Cloud())
+    recorder = _Recorder(settings.site.id)
     told = _Told()
     contextvars.copy_context().run(_run, settings, recorder, told)
     return Graph(recorder.found, recorder.outputs, told.warnings)
@@ -61,60 +69,74 @@ async def _declare(settings: Settings, operator: Credentials) -> None:
         await asyncio.wait(pending)
 
 
-class _Cloud(mocks.Mocks):
-    """A cloud that grants everything."""
+class _Recorder:
+    """
+    Pulumi's resource monitor, as far as a program without a cloud needs it.
 
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        kind = args.typ.rpartition(":")[2]
-        found = dict(args.inputs)
-        if kind == "LoadBalancer":
-            found["vipPortId"] = f"VipPort/{args.name}"
-        if kind == "FloatingIp":
-            found["address"] = PUBLIC_IPV4
-        return f"{kind}/{args.name}", found
+    It notes what is declared and exported, and grants everything.
+    """
 
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        name = args.args.get("name", "")
-        return {**args.args, "id": f"{name}-id", "userId": "operator-id"}, []
-
-
-class _Recorder(mocks.MockMonitor):
-    """Pulumi's own test monitor, which also notes what is declared and exported."""
-
-    def __init__(self, cloud: mocks.Mocks) -> None:
-        super().__init__(cloud)
+    def __init__(self, stack: str) -> None:
+        self.stack = stack
         self.found: list[Resource] = []
         self.outputs: dict[str, Any] = {}
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the interface's name
-        answer: Any = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
-        inputs = rpc.deserialize_properties(request.object)
+    def GetDeploymentInfo(self, request: Any) -> Any:  # noqa: ARG002, N802 - the interface's
+        return resource_pb2.DeploymentInfo(
+            supportedFeatures=[
+                resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
+                resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
+            ]
+        )
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the interface's
+        above = f"{request.parent.split('::')[2]}$" if request.parent else ""
+        above = above.removeprefix("pulumi:pulumi:Stack$")
+        urn = f"urn:pulumi:{self.stack}::citydc::{above}{request.type}::{request.name}"
+        kind = request.type.rpartition(":")[2]
+        id_ = f"{kind}/{request.name}" if request.custom else ""
+        outputs = struct_pb2.Struct()
+        outputs.CopyFrom(request.object)
+        if kind == "LoadBalancer":
+            outputs["vipPortId"] = f"VipPort/{request.name}"
+        if kind == "FloatingIp":
+            outputs["address"] = PUBLIC_IPV4
         self.found.append(
             Resource(
-                urn=answer.urn,
+                urn=urn,
                 type=request.type,
                 name=request.name,
-                inputs=_plain(inputs),
+                inputs=_plain(json_format.MessageToDict(request.object)),
                 parent=request.parent,
                 provider=request.provider.rpartition("::")[0],
                 dependencies=tuple(request.dependencies),
                 protect=request.protect,
-                id=answer.id,
+                id=id_,
             )
         )
-        return answer
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=id_, object=outputs)
 
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the interface's name
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the interface's
         if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
-            self.outputs = _plain(rpc.deserialize_properties(request.outputs))
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # the SDK's
+            self.outputs = _plain(json_format.MessageToDict(request.outputs))
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 - the interface's
+        found = struct_pb2.Struct()
+        found.CopyFrom(request.args)
+        found["id"] = f"{request.args['name']}-id"
+        found["userId"] = "operator-id"
+        return resource_pb2.ResourceInvokeResponse(**{"return": found})
+
+    def SignalAndWaitForShutdown(self, request: Any) -> Any:  # noqa: ARG002, N802 - the interface's
+        return empty_pb2.Empty()
 
 
 def _plain(value: Any) -> Any:
     """Return the value with secrets uncovered and whole numbers as such, as JSON has them."""
-    if rpc.is_rpc_secret(value):
-        return _plain(rpc.unwrap_rpc_secret(value))
     if isinstance(value, dict):
+        if SIGNATURE in value:
+            return _plain(value["value"])
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_plain(one) for one in value]
