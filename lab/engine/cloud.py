@@ -305,13 +305,15 @@ class Cloud:
         done: Sequence[Any],
         failed: Sequence[Any] = (),
         limit: float = 600,
+        pause: float = 0.1,
     ) -> Any:
         """
         Call look() until it answers a value in `done`; a 404 in it counts as None ("gone").
 
+        `pause` is the first pause between two looks in seconds; each is longer than the last.
         Raise StateError on a value in `failed` and after `limit` seconds.
         """
-        until, pause = time.monotonic() + limit, 0.1
+        until = time.monotonic() + limit
         while (state := _or_gone(look)) not in done:
             if state in failed:
                 raise StateError(f"it went to state {state}", f"state {state}")

@@ -30,7 +30,9 @@ class Volume(Kind):
         body = {self.key: fields}
         if inputs.get("schedulerHints"):
             body["OS-SCH-HNT:scheduler_hints"] = renamed(inputs["schedulerHints"][0], snake)
-        return str(self.call(cloud, "post", self.path, body)[self.key]["id"])
+        version = "3.47" if inputs.get("backupId") else None
+        answer = cloud.call(self.service, "post", self.path, body, version)
+        return str(answer[self.key]["id"])
 
     def decode(self, body: Body, inputs: Values, cloud: Cloud) -> Values:
         """Return the outputs."""

@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Collection
 from typing import Any, ClassVar
 
+from catalogue.errors import BadInputError
+
 from .base import (
     Body,
     Cloud,
@@ -32,6 +34,7 @@ class Keypair(Kind):
     )
     properties = "name?! publicKey?! region?!- userId?! valueSpecs!-"
     outputs = "fingerprint privateKey"
+    unsupported = "userId"
 
     def ident(self, body: Body) -> str:
         """Return the key's name."""
@@ -165,6 +168,7 @@ _TO_ACTIVE = {
     "shelved_offloaded": "unshelve",
 }
 _TO = {"shutoff": "os-stop", "paused": "pause", "shelved_offloaded": "shelve"}
+_PAUSE = 0.5  # nova takes a while for a look at a server, and longer for what is waited for
 _BOOT_FROM_VOLUME = "Attempt to boot from volume - no image supplied"
 
 
@@ -238,8 +242,10 @@ class Instance(Kind):
 
     def settle(self, cloud: Cloud, ident: str) -> None:
         """Wait until the server has booted or stopped.  Raise StateError with nova's reason."""
+        body: Body = {}
 
         def look() -> str:
+            nonlocal body
             body = Kind.fetch(self, cloud, ident)
             if body["status"] == "ERROR":
                 fault = body.get("fault") or {}
@@ -247,13 +253,12 @@ class Instance(Kind):
                 raise StateError(f"server {body['name']} went to state ERROR", message)
             return str(body["status"])
 
-        cloud.wait(look, self.settled)
+        cloud.wait(look, self.settled, pause=_PAUSE)
+        cloud.keep(self.token, ident, _with_ports(cloud, body))
 
     def fetch(self, cloud: Cloud, ident: str) -> Body:
         """Return the server with its ports."""
-        body = super().fetch(cloud, ident)
-        ports = cloud.pages("network", "/ports", "ports", params={"device_id": ident})
-        return {**body, "ports": ports}
+        return _with_ports(cloud, super().fetch(cloud, ident))
 
     def listing(self, cloud: Cloud) -> dict[str, Body] | None:
         """Return the project's servers, each with its ports."""
@@ -321,7 +326,8 @@ class Instance(Kind):
     ) -> None:
         """Change properties, resize, rebuild, start or stop."""
         names = set(changed)
-        super().update(cloud, ident, inputs, old, names & {"name"})
+        if "name" in names:
+            self.call(cloud, "put", self.url(ident), {self.key: {"name": inputs["name"]}})
         if "metadata" in names:
             gone = set(old.get("metadata") or {}) - set(inputs.get("metadata") or {})
             for key in gone - {"__defaults"}:
@@ -346,6 +352,7 @@ class Instance(Kind):
         if "powerState" in names:
             now = self._status(cloud, ident)
             self._power(cloud, ident, now, inputs.get("powerState") or "active")
+        cloud.take(self.token, ident)
 
     def _status(self, cloud: Cloud, ident: str) -> str:
         return str(super().fetch(cloud, ident)["status"]).lower()
@@ -397,7 +404,13 @@ class Instance(Kind):
                 lambda: self._status(cloud, ident),
                 (None, "deleted", "soft_deleted"),
                 limit=300,
+                pause=_PAUSE,
             )
+
+
+def _with_ports(cloud: Cloud, body: Body) -> Body:
+    query = {"device_id": body["id"]}
+    return {**body, "ports": cloud.pages("network", "/ports", "ports", params=query)}
 
 
 def _legs(body: Body, inputs: Values) -> list[Values]:
@@ -475,7 +488,11 @@ def _image_id(cloud: Cloud, inputs: Values) -> str:
 def _only(bodies: list[Body], what: str, name: str) -> str:
     found = [one["id"] for one in bodies if one["name"] == name]
     if len(found) != 1:
-        raise LookupError(f"{len(found)} {what}s are named {name}; one must be")
+        raise BadInputError(
+            f"{len(found)} {what}s are named {name}",
+            why="the name must stand for one",
+            remedy=f"name the {what} by its id",
+        )
     return str(found[0])
 
 

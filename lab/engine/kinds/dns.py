@@ -7,11 +7,12 @@ from .base import Body, Cloud, Kind, Stray, Values, gone_is_fine
 
 
 class Designate(Kind):
-    """A type of the DNS service."""
+    """A type of the DNS service, in the project of the credentials."""
 
     service, key = "dns", ""
     settled, failed, gone_is_slow = ("ACTIVE",), ("ERROR",), True
     listed_with: ClassVar[dict[str, Any]] = {"limit": 1000}
+    unsupported = "projectId"
 
     def create(self, cloud: Cloud, inputs: Values) -> str:
         """Start creating."""

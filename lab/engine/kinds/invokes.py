@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from catalogue.errors import BadInputError
+
 from .base import Body, Cloud, Kind, Values, agrees, camel
 from .compute import Flavor
 from .images import Image
@@ -47,7 +49,11 @@ def _find(kind: Kind, renames: Mapping[str, str], *filters: str) -> Invoke:
             found = sorted(found, key=lambda one: one[1]["created_at"])[-1:]
         if len(found) != 1:
             asked = ", ".join(f"{name} {value}" for name, value in wanted.items())
-            raise LookupError(f"{kind.token}: {len(found)} objects have {asked}; one must")
+            raise BadInputError(
+                f"{len(found)} {kind.token}s have {asked}",
+                why="the program asks for the one",
+                remedy="correct what the program asks for, or make what is missing",
+            )
         return {**args, **found[0][0]}
 
     return find

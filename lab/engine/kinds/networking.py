@@ -1,9 +1,12 @@
 """Networks, subnets, routers, ports, security groups, floating IPs, their quotas and sharing."""
 
+import contextlib
 import datetime as dt
 import ipaddress
 from collections.abc import Collection
 from typing import Any, ClassVar
+
+from catalogue.errors import BadInputError
 
 from .base import (
     Body,
@@ -575,9 +578,12 @@ class FloatingIp(Tagged):
         """Return the outputs."""
         found = super().decode(body, inputs, cloud)
         pool = inputs.get("pool")
-        if pool and _network_named(cloud, pool) != body["floating_network_id"]:
-            pool = body["floating_network_id"]
-        return {**found, **({"pool": pool} if pool else {})}
+        if pool:
+            found["pool"] = body["floating_network_id"]
+            with contextlib.suppress(BadInputError):  # the network may have another name now
+                if _network_named(cloud, pool) == body["floating_network_id"]:
+                    found["pool"] = pool
+        return found
 
     def update(
         self, cloud: Cloud, ident: str, inputs: Values, old: Values, changed: Collection[str]
@@ -593,7 +599,11 @@ def _network_named(cloud: Cloud, name: str) -> str:
         query = {"name": name, "router:external": True}
         found = cloud.pages("network", "/networks", "networks", params=query)
         if len(found) != 1:
-            raise LookupError(f"{len(found)} external networks are named {name}; one must be")
+            raise BadInputError(
+                f"{len(found)} external networks are named {name}",
+                why="floating IP addresses are taken from the one of that name",
+                remedy="correct the pool in the program, or have the cloud's operators make it",
+            )
         return str(found[0]["id"])
 
     return str(cloud.once(f"external network {name}", look))

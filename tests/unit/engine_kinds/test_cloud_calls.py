@@ -5,6 +5,7 @@ import socket
 import pytest
 from scripted_cloud import ScriptedCloud
 
+from catalogue.errors import BadInputError
 from lab.engine.cloud import ApiError, Cloud, Reason, StateError, reason_of
 from lab.engine.kinds import INVOKES
 
@@ -167,5 +168,5 @@ def test_data_source_without_the_one_object_says_how_many(
     """Neither nothing nor several is taken for the one."""
     call = "GET /network/v2.0/networks?name=x"
     server.plays([{"call": call, "answers": {"networks": []}}])
-    with pytest.raises(LookupError, match="0 objects have name x"):
+    with pytest.raises(BadInputError, match="0 networks have name x"):
         INVOKES["openstack:networking/getNetwork:getNetwork"](cloud, {"name": "x"})
