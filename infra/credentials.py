@@ -18,6 +18,19 @@ from openstack.exceptions import ConfigException
 from catalogue.errors import BadInputError
 from catalogue.model import Site
 
+AUTH = (
+    "auth_url",
+    "username",
+    "user_id",
+    "password",
+    "user_domain_id",
+    "user_domain_name",
+    "project_id",
+    "project_name",
+    "project_domain_id",
+    "project_domain_name",
+)
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -72,7 +85,9 @@ def find(site: Site) -> Credentials:
             remedy=f'unset it; the site\'s file names the entry of clouds.yaml ("{site.cloud}")',
         )
     entry = _entry(site)
-    auth = {name: str(value) for name, value in entry["auth"].items() if value}
+    # What comes from OS_* stands beside "auth", not in it.
+    auth = {name: str(entry[name]) for name in AUTH if entry.get(name)}
+    auth |= {name: str(value) for name, value in entry["auth"].items() if value}
     if "applicationcredential" in str(entry.get("auth_type")).replace("_", ""):
         raise BadInputError(
             f'the credentials for the cloud "{site.cloud}" are an application credential',
@@ -113,7 +128,7 @@ def _entry(site: Site) -> dict[str, Any]:
                 why="no clouds.yaml has an entry for it, and OS_AUTH_URL is not set",
                 remedy="set OS_CLIENT_CONFIG_FILE to a clouds.yaml that has it",
             )
-        found = config.get_one(cloud=site.cloud if named else None, validate=False)
+        found = config.get_one(cloud=site.cloud if named else "envvars", validate=False)
     except ConfigException as error:
         raise BadInputError("clouds.yaml cannot be used", why=str(error)) from error
     return {"auth": {}, **found.config}

@@ -4,6 +4,8 @@ import functools
 import re
 from typing import Any
 
+from small_city import small_city
+
 import catalogue
 from catalogue.model import Catalogue, Profile
 from infra import offline
@@ -21,6 +23,12 @@ def city() -> Catalogue:
 def of_city(site: str, profile: Profile = Profile.LAB) -> Graph:
     """Return what is declared for a site of the project's own catalogue."""
     return declared(city(), site, profile)
+
+
+@functools.cache
+def of_small(site: str = "main", profile: Profile = Profile.LAB) -> Graph:
+    """Return what is declared for a site of the small city."""
+    return declared(small_city(), site, profile)
 
 
 def declared(known: Catalogue, site: str = "main", profile: Profile = Profile.LAB) -> Graph:
