@@ -14,8 +14,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the time of what protects from guessing and from power cuts."""
     monkeypatch.setattr(crypter, "_ITERATIONS", 10)
+    monkeypatch.setattr("os.fsync", lambda _: None)
 
 
 @pytest.fixture
