@@ -5,7 +5,7 @@ A transaction that reads first and writes later cannot wait for its turn in SQLi
 "database is locked".  oslo.db knows beforehand which transactions write, so those take the write
 lock at their start and queue for it; readers never wait (write-ahead log).  What still fails
 counts as a deadlock, which the services retry.  Services that do without that part of oslo.db take
-the lock in every transaction.
+the lock in every transaction, but for those that a thread begins inside of another one.
 """
 # oslo.db has no types, and its private parts are what is changed here.
 # mypy: disable-error-code="import-untyped"
@@ -13,6 +13,7 @@ the lock in every transaction.
 
 import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ from oslo_db import exception
 from oslo_db.sqlalchemy import enginefacade, engines, exc_filters
 from sqlalchemy import event, pool
 
-WAIT_MS = 120_000  # many load balancers at once wait for each other's calls to neutron
+WAIT_MS = 60_000  # many load balancers at once wait for each other's calls to neutron
 WRITES = "citydc_writes"
 UNMARKED = {"barbican.sqlite", "octavia.sqlite"}  # their transactions don't say whether they write
+
+
+_thread = threading.local()
 
 
 def copy(source: Path, target: Path) -> None:
@@ -46,6 +50,8 @@ def install() -> None:
     """Change SQLAlchemy and oslo.db in this process; call once, before any engine is made."""
     event.listen(sqlalchemy.Engine, "connect", _connected)
     event.listen(sqlalchemy.Engine, "begin", _begun)
+    event.listen(sqlalchemy.Engine, "commit", _ended)
+    event.listen(sqlalchemy.Engine, "rollback", _ended)
     _pool_connections()
     _mark_writers()
     exc_filters.filters("sqlite", sqlalchemy.exc.OperationalError, r".*database is locked.*")(
@@ -60,10 +66,18 @@ def _connected(connection: Any, _record: Any) -> None:
 
 
 def _begun(connection: Any) -> None:
+    alone = getattr(_thread, "holder", None) is None
     unmarked = Path(connection.engine.url.database).name in UNMARKED
-    if unmarked or connection.get_execution_options().get(WRITES):
+    if (unmarked and alone) or connection.get_execution_options().get(WRITES):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         connection.info["in_transaction"] = True  # oslo.db's own mark
+        if unmarked:
+            _thread.holder = connection
+
+
+def _ended(connection: Any) -> None:
+    if getattr(_thread, "holder", None) is connection:
+        _thread.holder = None
 
 
 def _locked(error: Any, _match: Any, _engine_name: str, _is_disconnect: bool) -> None:  # noqa: FBT001  (theirs)
