@@ -166,11 +166,10 @@ class Lab:
                 )
 
     def _read_record(self) -> dict[str, Any] | None:
-        try:
-            text = self._record.read_text()
-        except FileNotFoundError:
-            return None
-        record: dict[str, Any] = json.loads(text)
+        with self._disk_errors():
+            if not self._record.exists():
+                return None
+            record: dict[str, Any] = json.loads(self._record.read_text())
         return record
 
     def _check_releases(self) -> None:

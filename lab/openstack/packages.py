@@ -11,6 +11,7 @@ from catalogue.errors import OutsideError
 
 PROGRAMS = (Path("/usr/sbin/named"), Path("/usr/sbin/rndc"), Path("/usr/bin/setpriv"))
 POLICY = Path("/usr/sbin/policy-rc.d")
+SYSTEMD = Path("/run/systemd/system")
 INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends", "bind9", "util-linux")
 
 
@@ -40,7 +41,7 @@ def ensure(progress: Callable[[str], None]) -> None:
                     why=" ".join(done.stderr.split()[-40:]) or f"apt-get ended {done.returncode}",
                     remedy="apt-get install bind9, then again",
                 )
-    if Path("/run/systemd/system").exists():
+    if SYSTEMD.exists():
         _apt("systemctl", "disable", "--now", "named.service")
 
 

@@ -67,7 +67,8 @@ class Parent:
         for site in (self.template, *self.sites):
             for project in PROJECTS:
                 configuration.write(site, project)
-        _preload()
+        preload()
+        importlib.import_module("lab.openstack.sqlite").install()
         gc.collect()
         gc.freeze()
         self._revive()
@@ -148,13 +149,13 @@ class _NoEventlet:
             raise ImportError("not here")
 
 
-def _preload() -> None:
+def preload() -> None:
+    """Import what the projects share, without eventlet, and choose threads for their services."""
     sys.meta_path.insert(0, _NoEventlet)
     backend = importlib.import_module("oslo_service.backend")
     backend.init_backend(backend.BackendType.THREADING)
     for name in COMMON:
         importlib.import_module(name)
-    importlib.import_module("lab.openstack.sqlite").install()
     sys.meta_path.remove(_NoEventlet)
 
 

@@ -8,8 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import waitress
 
@@ -35,7 +34,7 @@ def serve(name: str, project: "Project", site: Site) -> None:
         app = project.start(site)
         processes.set_name(f"{name}-{site.name}")  # some rename themselves
         waitress.serve(
-            logged(app, site.log / f"{name}.requests"),
+            logged(app, (site.log / f"{name}.requests").open("a", buffering=1)),
             listen=f"{HOST}:{site.port_of(name)}",
             threads=16,
             ident=None,
@@ -60,9 +59,8 @@ def wait_for(port: int) -> None:
         time.sleep(0.1)
 
 
-def logged(app: Application, path: Path) -> Application:
-    """Give the app, with a line per request in the file at `path`."""
-    log = path.open("a", buffering=1)
+def logged(app: Application, log: IO[str]) -> Application:
+    """Give the app, with a line per request in the log."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         began, status = time.monotonic(), ["-"]

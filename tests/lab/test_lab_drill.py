@@ -5,8 +5,7 @@ import secrets
 from pathlib import Path
 
 import pytest
-from conftest import LabOfTests
-from lab_tenants import LIMIT_S, delete_volume, settled, volume_file
+from lab_helpers import LIMIT_S, LabOfTests, delete_volume, settled, volume_file
 
 
 @pytest.mark.parametrize(("here", "there"), [("main", "backup"), ("backup", "main")])

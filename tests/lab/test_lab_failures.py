@@ -12,8 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import LabOfTests, new_lab
-from lab_tenants import wait_for
+from lab_helpers import LabOfTests, new_lab, wait_for
 
 from catalogue.errors import OutsideError
 from lab import control

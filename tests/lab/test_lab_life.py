@@ -11,8 +11,7 @@ import psutil
 import pytest
 import requests
 import yaml
-from conftest import LabOfTests
-from lab_tenants import LIMIT_S, Tenant, delete_volume, settled, tenant, wait_for
+from lab_helpers import LIMIT_S, LabOfTests, Tenant, delete_volume, settled, tenant, wait_for
 
 from catalogue.errors import BadInputError
 from lab.openstack import mirror, ports, processes, sites

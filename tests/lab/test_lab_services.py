@@ -11,9 +11,9 @@ import dns.message
 import dns.query
 import pytest
 import requests
-from conftest import LabOfTests
-from lab_tenants import (
+from lab_helpers import (
     LIMIT_S,
+    LabOfTests,
     Tenant,
     delete_volume,
     settled,

@@ -1,18 +1,54 @@
-"""What tests of the lab's services share: waiting, and an agency's project on a site."""
+"""What tests on the lab share: a lab, waiting, and an agency's project on a site."""
 
 import contextlib
 import dataclasses
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import openstack
+import openstack.config
 from openstack.connection import Connection
 
+from catalogue.errors import OutsideError
 from lab.control import Lab
+from lab.openstack import ports, sites
 
+FIRST_PORT, LAST_PORT, STEP = 24000, 31000, 200
 LIMIT_S = 60
 PASSWORD = secrets.token_urlsafe()
+
+
+class LabOfTests(Lab):
+    """A lab with connections to its clouds."""
+
+    def cloud(self, name: str, **auth: Any) -> Connection:
+        """Give a connection to a site: as the administrator, unless `auth` says otherwise."""
+        config = openstack.config.OpenStackConfig(
+            config_files=[str(self.clouds_file)], load_envvars=False
+        )
+        region = config.get_one(cloud=name)
+        return openstack.connect(
+            load_yaml_config=False,
+            load_envvars=False,
+            region_name=region.region_name,
+            auth={**region.auth, **auth},
+        )
+
+
+def new_lab(home: Path) -> LabOfTests:
+    """Give a lab that is not up yet, on ports that are free now."""
+    shift = STEP * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in range(FIRST_PORT + shift, LAST_PORT, 4 * STEP):
+        try:
+            ports.check_free(sites.load(home, port))
+        except OutsideError:
+            continue
+        return LabOfTests(home, port)
+    raise AssertionError("no free ports for a lab")
 
 
 def wait_for(check: Callable[[], Any]) -> Any:
@@ -54,7 +90,7 @@ class Tenant:
 
 
 @contextlib.contextmanager
-def tenant(lab: Any, site: str) -> Iterator[Tenant]:
+def tenant(lab: LabOfTests, site: str) -> Iterator[Tenant]:
     """Make a project and its member on the site; remove both in the end."""
     admin: Any = lab.cloud(site)
     name = f"agency-{secrets.token_hex(3)}"
