@@ -42,6 +42,9 @@ def _sync(site: Site) -> None:
 
 def _start(site: Site) -> Any:
     _configure(site)
+    from barbican.common import policy
+
+    policy.get_enforcer()  # made by the first requests otherwise, each seeing it half made
     return deploy.loadapp(f"config:{site.etc}/barbican/barbican-api-paste.ini")
 
 
