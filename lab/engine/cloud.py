@@ -377,8 +377,14 @@ def _message(response: requests.Response) -> str:
     try:
         body = response.json()
     except ValueError:
-        return re.sub(r"<[^>]*>|\s+", " ", response.text).strip() or str(response.reason)
+        return _plain(response.text) or str(response.reason)
     return _text(body) or str(response.reason)
+
+
+def _plain(html: str) -> str:
+    """Return the words of a page, without its title and headings."""
+    words = re.sub(r"<(head|h1|title)>.*?</\1>|<[^>]*>", " ", html, flags=re.DOTALL)
+    return " ".join(words.split())
 
 
 def _text(body: Any) -> str:
