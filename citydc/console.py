@@ -35,6 +35,12 @@ def say(text: str = "") -> None:
     out.print(text, markup=False)
 
 
+def heading(text: str) -> None:
+    """Print the title of what follows."""
+    out.print(f"\n{text}", markup=False, style="bold")
+    out.file.flush()
+
+
 def note(text: str) -> None:
     """Print a line that is not part of the result."""
     err.print(text, markup=False, style="dim")
@@ -62,10 +68,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     out.print(grid)
 
 
-def changes(outcome: Outcome, *, diff: bool) -> None:
-    """Print each resource that is not the same; with `diff`, each of its properties."""
-    for one in outcome.resources:
+def changes(outcome: Outcome, *, diff: bool, most: int | None = None) -> None:
+    """Print resources that are not the same, `most` at most; with `diff`, each property."""
+    for one in outcome.resources[:most]:
         _change(one, diff=diff)
+    if most is not None and len(outcome.resources) > most:
+        say(f" ... and {len(outcome.resources) - most} more; --json lists all")
 
 
 def _change(change: Change, *, diff: bool) -> None:

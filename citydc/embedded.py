@@ -46,7 +46,7 @@ class Embedded:
         return Outcome(
             self.site,
             self.name,
-            dict(result.changes),
+            {str(op): count for op, count in result.changes.items()},
             [
                 Change(one.urn, one.op, one.as_json()["diff"], lines(one))
                 for one in result.resources

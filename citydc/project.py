@@ -65,7 +65,7 @@ class Project:
                 "the stack's passphrase is missing",
                 why="neither PULUMI_CONFIG_PASSPHRASE nor PULUMI_CONFIG_PASSPHRASE_FILE is set",
                 remedy="export PULUMI_CONFIG_PASSPHRASE_FILE=FILE"
-                " (`make demo` keeps the lab's in .lab/passphrase)",
+                " (`make demo` keeps the lab's in .state/lab-passphrase)",
             )
         try:
             return Path(file).read_text(encoding="utf-8").removesuffix("\n")

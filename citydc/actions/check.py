@@ -1,5 +1,6 @@
 """`citydc check`: whether the catalogue is sound."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,12 @@ def check(
 
     problems = catalogue.check(folder)
     if as_json:
-        console.print_json({"sound": not problems, "problems": [one.as_json() for one in problems]})
+        console.print_json(
+            {
+                "sound": not problems,
+                "problems": [asdict(one) | {"file": str(one.file)} for one in problems],
+            }
+        )
     else:
         for one in problems:
             console.say(str(one))

@@ -1,0 +1,120 @@
+"""The whole city on the lab: deployed, read back, changed by hand, repaired, removed."""
+
+import ipaddress
+from typing import Any
+
+import city as cities
+import dns.message
+import dns.query
+import pytest
+from city import SITES, City
+from lab_tenants import wait_for
+
+import catalogue
+from infra import parity
+from infra.outputs import Host
+from lab import demo
+
+
+@pytest.fixture(scope="module")
+def city(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> City:
+    """Give the city, deployed on both sites."""
+    made = cities.make(tmp_path_factory.mktemp("city") / "project", lab.clouds_file)
+    for site in SITES:
+        outcome = made.result("deploy", site, "--yes")
+        assert outcome["changes"]["create"] > 300
+    return made
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_second_deploy_changes_nothing(city: City, site: str) -> None:
+    """Preview, deploy and drift of a deployed site find nothing to do."""
+    for verb in (("preview",), ("deploy", "--yes"), ("drift",)):
+        outcome = city.result(verb[0], site, *verb[1:])
+        assert outcome["resources"] == []
+        assert outcome["changes"]["same"] > 300
+
+
+def test_every_service_of_the_catalogue_is_there(city: City) -> None:
+    """Each service has hosts at the main site and what its tier wants at the backup site."""
+    found = catalogue.load(city.folder / "catalogue")
+    hosts = {site: city.outputs(site).hosts for site in SITES}
+    assert {one.service for one in hosts["main"]} == set(found.services)
+    assert len(hosts["main"]) + len(hosts["backup"]) <= 24
+    for site in SITES:
+        with_backup = {one.service for one in city.outputs(site).buckets if one.backup}
+        assert with_backup == set(found.services)
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_cloud_agrees_with_the_outputs(city: City, lab: Any, site: str) -> None:
+    """Servers, networks, containers and projects read with openstacksdk are those exported."""
+    outputs = city.outputs(site)
+    with lab.cloud(site) as cloud:
+        servers = {one.id: one for one in cloud.compute.servers(all_projects=True)}
+        assert set(servers) == {one.id for one in outputs.hosts}
+        for host in outputs.hosts:
+            _agrees(host, servers[host.id], cloud)
+        networks = {one.id: one for one in cloud.network.networks()}
+        subnets = {one.id: one.cidr for one in cloud.network.subnets()}
+        for network in outputs.networks:
+            there = networks[network.id]
+            assert there.name == network.name
+            prefixes = {str(network.ipv4), str(network.ipv6)}
+            assert {subnets[one] for one in there.subnet_ids} == prefixes
+        projects = {one.id: one.name for one in cloud.identity.projects()}
+        assert set(outputs.projects.values()) <= set(projects)
+
+
+def _agrees(host: Host, server: Any, cloud: Any) -> None:
+    assert server.name == host.name
+    assert server.status == "ACTIVE"
+    told = {
+        "agency": host.agency,
+        "service": host.service,
+        "component": host.component,
+        "tier": host.tier,
+        "security_level": str(host.security_level),
+        "site": host.site,
+    }
+    assert told.items() <= server.metadata.items()
+    addresses = {
+        one["addr"]
+        for several in server.addresses.values()
+        for one in several
+        if one["OS-EXT-IPS:type"] == "fixed"
+    }
+    assert addresses == {str(host.ipv4), str(host.ipv6)}
+    for one in server.attached_volumes:
+        assert cloud.block_storage.get_volume(one.id).is_encrypted
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_names_are_answered_by_the_name_server(city: City, lab: Any, site: str) -> None:
+    """Every endpoint's names have its addresses, A and AAAA, asked from the site's bind9."""
+    port = lab.port + 100 * SITES.index(site) + 54
+    named = [one for one in city.outputs(site).endpoints if one.dns_names]
+    assert named
+    for endpoint in named:
+        for name in endpoint.dns_names:
+            for kind, addresses in (("A", endpoint.ipv4), ("AAAA", endpoint.ipv6)):
+                assert set(map(str, addresses)) <= wait_for(lambda: _asked(name, kind, port))  # noqa: B023  called at once
+
+
+def _asked(name: str, kind: str, port: int) -> set[str]:
+    answer = dns.query.udp(dns.message.make_query(name, kind), "127.0.0.1", port=port, timeout=5)
+    return {
+        str(ipaddress.ip_address(item.to_text()))
+        for rrset in answer.answer
+        for item in rrset
+        if item.rdtype.name == kind
+    }
+
+
+def test_nothing_is_missing_at_the_backup_site(city: City) -> None:
+    """What is deployed stands in for what is deployed, service by service."""
+    primary, standby = (demo.graph(city.engine(site)) for site in SITES)
+    classes = catalogue.load(city.folder / "catalogue").city.recovery
+    found = parity.compare(primary, standby, classes)
+    assert len(found) == len(catalogue.load().services)
+    assert [one.missing for one in found if one.missing] == []
