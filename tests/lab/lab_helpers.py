@@ -18,7 +18,7 @@ from lab.control import Lab
 from lab.openstack import ports, sites
 
 FIRST_PORT, LAST_PORT, STEP = 24000, 31000, 200
-LIMIT_S = 60
+LIMIT_S = 180
 PASSWORD = secrets.token_urlsafe()
 
 
