@@ -2,9 +2,10 @@
 Load balancers: octavia changes one thing of a load balancer's tree at a time.
 
 While it does, the whole tree is immutable (409), so that changes of one tree are made one after
-the other here, each after a wait for the load balancer to be ACTIVE.
+the other here, each again after a wait for the load balancer where octavia is still busy.
 """
 
+import time
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
@@ -17,9 +18,10 @@ from .base import (
     Values,
     agrees,
     gone_is_fine,
-    patiently,
 )
 from .quota import Quota as BaseQuota
+
+_LIMIT = 300  # seconds for which a change waits for others
 
 
 class Octavia(Kind):
@@ -33,14 +35,19 @@ class Octavia(Kind):
         raise NotImplementedError
 
     def changed(self, cloud: Cloud, balancer: str, change: Callable[[], Any]) -> Any:
-        """Return change(), made while nothing else changes the load balancer."""
+        """Return change(), made once nothing else changes the load balancer."""
+        until, pause = time.monotonic() + _LIMIT, 0.1
         with cloud.lock(f"load balancer {balancer}"):
-
-            def attempt() -> Any:
+            while True:
+                try:
+                    return change()
+                except ApiError as error:
+                    immutable = "immutable" in error.message.lower()
+                    if not immutable or time.monotonic() > until:
+                        raise
+                time.sleep(pause)
+                pause = min(pause * 1.5, 2)
                 _wait_active(cloud, balancer)
-                return change()
-
-            return patiently(attempt, limit=300)
 
     def create(self, cloud: Cloud, inputs: Values) -> str:
         """Start creating."""
