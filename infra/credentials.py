@@ -129,6 +129,11 @@ def _entry(site: Site) -> dict[str, Any]:
                 remedy="set OS_CLIENT_CONFIG_FILE to a clouds.yaml that has it",
             )
         found = config.get_one(cloud=site.cloud if named else "envvars", validate=False)
-    except ConfigException as error:
-        raise BadInputError("clouds.yaml cannot be used", why=str(error)) from error
+    except (ConfigException, AttributeError, TypeError) as error:
+        # The reader takes the file to have the right shape.
+        raise BadInputError(
+            "clouds.yaml cannot be used",
+            why=str(error),
+            remedy='give each cloud a mapping with "auth" under "clouds"',
+        ) from error
     return {"auth": {}, **found.config}

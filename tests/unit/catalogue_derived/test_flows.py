@@ -21,7 +21,7 @@ from small_city import (
 import catalogue
 from catalogue import flows, recovery
 from catalogue.flows import PartKey, Rule, SiteFlows
-from catalogue.model import Catalogue, Component, Database, Listen, Profile, Site
+from catalogue.model import Catalogue, City, Component, Database, Listen, Profile, Site
 
 CITY = small_city()
 Opened = dict[tuple[str, str, int], set[Any]]
@@ -85,6 +85,15 @@ def test_what_all_may_call_is_in_the_baseline() -> None:
     mirror = found.baseline[1]
     assert len(mirror.ipv4) == 2
     assert len(mirror.ipv6) == 1
+
+
+def test_a_port_of_every_server_may_be_anyones() -> None:
+    """Of all servers, or of a party outside."""
+    known = small_city()
+    ports = [listen("ping", 7, ["all"]), listen("probe", 9, ["citizens"])]
+    wide = City.model_validate({**known.city.model_dump(by_alias=True), "listens": ports})
+    found = resolved(known.model_copy(update={"city": wide}))
+    assert {"from-all-tcp-7", "to-all-tcp-7", "from-citizens-tcp-9"} <= set(names(found.baseline))
 
 
 def test_databases_replicate_where_they_have_servers() -> None:

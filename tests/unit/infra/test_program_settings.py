@@ -144,6 +144,13 @@ def test_unfit_credentials_are_told(
     assert why in caught.value.why
 
 
+def test_a_file_that_is_no_clouds_file_is_told(clouds: Path) -> None:
+    """With the shape that it must have."""
+    clouds.write_text("clouds: {main: text}")
+    with pytest.raises(BadInputError, match=r"clouds.yaml cannot be used"):
+        credentials.find(main())
+
+
 @pytest.mark.usefixtures("clouds")
 def test_no_credentials_are_told() -> None:
     """With the entry that is looked for."""
