@@ -54,7 +54,7 @@ class Engine:
         self._listener = listener or Quiet()
         self._parallel = parallel
         self._crypters: dict[str | None, Crypter] = {}
-        self.make_cloud: Callable[[Mapping[str, Any]], Cloud] = Cloud
+        self.make_cloud: Callable[[Mapping[str, Any]], Cloud] = Cloud  # tests put in their own
 
     # -- the verbs
 
@@ -79,14 +79,10 @@ class Engine:
         recorder = Recorder(self._listener)
         with self._locked():
             state = self._state(write=True)
-            rehearsal = self._work(
-                self._state(write=False), Recorder(_Errors(recorder)), preview=True
-            )
-            with _stoppable(rehearsal):
-                self._run_program(rehearsal)
+            clouds = self._rehearse(recorder)
             if recorder.errors:
                 return recorder.result(state.outputs, state.resources)
-            work = self._work(state, recorder, clouds=rehearsal.clouds)
+            work = self._work(state, recorder, clouds=clouds)
             with _stoppable(work), self._noted(work):
                 live.recover(work, finish=True)
                 found = live.look(work) if not work.hopeless else []
@@ -223,6 +219,13 @@ class Engine:
     ) -> Work:
         clouds = clouds or Clouds(self.make_cloud)
         return Work(state, recorder, clouds, parallel=self._parallel, preview=preview)
+
+    def _rehearse(self, recorder: Recorder) -> Clouds:
+        """Preview, for its errors; return the clouds that the program's providers stand for."""
+        work = self._work(self._state(write=False), Recorder(_Errors(recorder)), preview=True)
+        with _stoppable(work):
+            self._run_program(work)
+        return work.clouds
 
     def _run_program(self, work: Work) -> Values:
         """Run the program and delete what it no longer declares; return the stack's outputs."""

@@ -5,6 +5,7 @@ Three forms exist: the resource monitor's (protobuf Struct), the checkpoint's (J
 envelopes) and this one, used everywhere between.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -172,7 +173,7 @@ def from_json(value: Any, sealer: Sealer) -> Any:
         if value.get(SIGNATURE) == SECRET:
             if "ciphertext" in value:
                 return Secret(sealer.decrypt_value(value["ciphertext"]))
-            return Secret(from_json(value.get("value"), sealer))
+            return Secret(json.loads(value["plaintext"]))  # an export with its secrets shown
         return {key: from_json(item, sealer) for key, item in value.items()}
     if isinstance(value, list):
         return [from_json(item, sealer) for item in value]

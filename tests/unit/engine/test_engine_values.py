@@ -62,3 +62,9 @@ def test_a_secret_within_a_change_hides_it_all() -> None:
     """A value that holds a secret somewhere is not shown in part."""
     change = Change("urn:x", "create", (Difference("a", None, {"b": [Secret("hush")]}),))
     assert lines(change) == ["+ a: [secret]"]
+
+
+def test_an_export_with_its_secrets_shown_is_understood() -> None:
+    """The official CLI's --show-secrets writes them as JSON text."""
+    shown = {"a": {values.SIGNATURE: values.SECRET, "plaintext": '{"b": "hush"}'}}
+    assert values.from_json(shown, SEALER) == {"a": Secret({"b": "hush"})}
