@@ -1,0 +1,106 @@
+"""A real cloud that refuses: one clear error, nothing lost."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.engine import Engine
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_openstack")
+
+PROGRAM = """
+    import pulumi
+    import pulumi_openstack as osp
+
+    config = pulumi.Config()
+    site = osp.Provider(
+        "site", auth_url=config.require("url"), user_name="admin",
+        password=config.require_secret("password"), tenant_name="admin",
+        user_domain_name="Default", project_domain_name="Default", region=config.require("region"))
+    here = pulumi.ResourceOptions(provider=site)
+    for index in range(12):
+        osp.networking.Network(f"net{index}", name=f"outside{index}", opts=here)
+"""
+
+
+def _engine(folder: Path, lab: Any, program: str = PROGRAM, **changes: str) -> Engine:
+    """Give an engine for a program on the main site."""
+    site = yaml.safe_load(lab.clouds_file.read_text())["clouds"]["main"]
+    (folder / "Pulumi.yaml").write_text("name: outside\nruntime: python\n")
+    (folder / "__main__.py").write_text(textwrap.dedent(program))
+    config = {
+        "url": site["auth"]["auth_url"],
+        "password": site["auth"]["password"],
+        "region": site["region_name"],
+        **changes,
+    }
+    return Engine(folder, "dev", (folder / "state").as_uri(), "of the tests", config=config)
+
+
+def test_wrong_credentials_are_one_error(lab: Any, tmp_path: Path) -> None:
+    """The user's mistake, with keystone's words."""
+    (error,) = _engine(tmp_path, lab, password="wrong").deploy().errors
+    assert error.exit_code == 2
+    assert "401" in error.why
+    assert "password" in error.remedy
+
+
+def test_new_credentials_after_wrong_ones_go_on(lab: Any, tmp_path: Path) -> None:
+    """The state of the failed run is no obstacle, and destroy leaves nothing."""
+    assert _engine(tmp_path, lab, password="wrong").deploy().errors
+    assert _engine(tmp_path, lab).deploy().errors == []
+    assert _engine(tmp_path, lab).destroy().errors == []
+
+
+def test_an_unreachable_endpoint_is_one_error(lab: Any, tmp_path: Path) -> None:
+    """The address that nobody answers at is named."""
+    (error,) = _engine(tmp_path, lab, url="http://127.0.0.1:9/v3").deploy().errors
+    assert error.exit_code == 3
+    assert "127.0.0.1" in error.why
+
+
+def test_a_quota_that_is_exceeded_is_one_error(lab: Any, tmp_path: Path) -> None:
+    """What fitted stays in the state; with room again the rest follows."""
+    with lab.cloud("main") as cloud:
+        project = cloud.current_project_id
+        there = len(list(cloud.network.networks(project_id=project)))
+        cloud.network.update_quota(project, networks=there + 3)
+        result = _engine(tmp_path, lab).deploy()
+        (error,) = result.errors
+        assert error.exit_code == 3
+        assert "uota" in error.why
+        assert "req-" in error.why
+        cloud.network.delete_quota(project)
+        assert _engine(tmp_path, lab).deploy().errors == []
+        assert _engine(tmp_path, lab).destroy().errors == []
+        assert len(list(cloud.network.networks(project_id=project))) == there
+
+
+def test_no_valid_host_is_one_error(lab: Any, tmp_path: Path) -> None:
+    """A server that fits nowhere is said in nova's words; the next run does not keep it."""
+    server = """
+    flavor = osp.compute.Flavor(
+        "giant", name="outside-giant", ram=2**24, vcpus=128, disk=0, is_public=False, opts=here)
+    net = osp.networking.Network("net", name="outside", opts=here)
+    sub = osp.networking.Subnet(
+        "sub", network_id=net.id, ip_version=6, cidr="fd00:59::/64", opts=here)
+    disk = osp.blockstorage.Volume("disk", size=1, opts=here)
+    image = osp.images.Image(
+        "image", name="outside", container_format="bare", disk_format="raw", web_download=True,
+        image_source_url=config.require("image"), opts=here)
+    osp.compute.Instance(
+        "server", name="outside", flavor_id=flavor.id, networks=[{"uuid": net.id}],
+        image_id=image.id, opts=pulumi.ResourceOptions(provider=site, depends_on=[sub]))
+    """
+    head = PROGRAM[: PROGRAM.index("    for index")]
+    image = f"http://127.0.0.1:{lab.port + 90}/debian-12.raw"
+    result = _engine(tmp_path, lab, head + server, image=image).deploy()
+    (error,) = result.errors
+    assert error.exit_code == 3
+    assert "o valid host" in error.why
+    assert _engine(tmp_path, lab, head, image=image).deploy().errors == []
+    with lab.cloud("main") as cloud:
+        assert [one.name for one in cloud.compute.servers() if one.name == "outside"] == []
