@@ -1,6 +1,7 @@
 """The whole city on the lab: deployed, read back, changed by hand, repaired, removed."""
 
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 
 import city as cities
@@ -8,11 +9,11 @@ import dns.message
 import dns.query
 import pytest
 from city import SITES, City
-from lab_tenants import wait_for
+from lab_helpers import wait_for
 
 import catalogue
 from infra import parity
-from infra.outputs import Host
+from infra.outputs import Host, Outputs
 from lab import demo
 
 
@@ -118,3 +119,63 @@ def test_nothing_is_missing_at_the_backup_site(city: City) -> None:
     found = parity.compare(primary, standby, classes)
     assert len(found) == len(catalogue.load().services)
     assert [one.missing for one in found if one.missing] == []
+
+
+def _name_servers(cloud: Any, outputs: Outputs) -> str:
+    subnet = next(iter(cloud.network.subnets(network_id=outputs.networks[0].id, ip_version=6)))
+    cloud.network.update_subnet(subnet, dns_nameservers=["2001:db8::53"])
+    return "Subnet"
+
+
+def _a_rule(cloud: Any, outputs: Outputs) -> str:
+    project = next(iter(outputs.projects.values()))
+    group = next(
+        one for one in cloud.network.security_groups(project_id=project) if one.name != "default"
+    )
+    cloud.network.create_security_group_rule(
+        security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp",
+        port_range_min=23, port_range_max=23,
+    )  # fmt: skip
+    return "SecGroup"
+
+
+def _port_groups(cloud: Any, outputs: Outputs) -> str:
+    port = next(iter(cloud.network.ports(device_id=outputs.hosts[0].id)))
+    cloud.network.update_port(port, security_groups=[])
+    return "Port"
+
+
+def _a_tag(cloud: Any, outputs: Outputs) -> str:
+    network = cloud.network.get_network(outputs.networks[1].id)
+    cloud.network.set_tags(network, network.tags[1:])
+    return "Network"
+
+
+def _stopped(cloud: Any, outputs: Outputs) -> str:
+    cloud.compute.stop_server(outputs.hosts[0].id)
+    wait_for(lambda: cloud.compute.get_server(outputs.hosts[0].id).status == "SHUTOFF")
+    return "Instance"
+
+
+def _deleted(cloud: Any, outputs: Outputs) -> str:
+    cloud.compute.delete_server(outputs.hosts[-1].id)
+    wait_for(lambda: not cloud.compute.find_server(outputs.hosts[-1].id))
+    return "Instance"
+
+
+@pytest.mark.parametrize(
+    "change", [_name_servers, _a_rule, _port_groups, _a_tag, _stopped, _deleted]
+)
+def test_change_by_hand_is_found_and_repaired(
+    city: City, lab: Any, change: Callable[[Any, Outputs], str]
+) -> None:
+    """Drift names what was changed and changes nothing; the next deploy repairs it."""
+    with lab.cloud("backup") as cloud:
+        kind = change(cloud, city.outputs("backup"))
+        for _ in range(2):  # the second time finds the same: nothing was changed by looking
+            found = city.result("drift", "backup", code=1)
+            kinds = {one["urn"].split("::")[2].rpartition(":")[2] for one in found["resources"]}
+            assert kind in kinds
+    repaired = city.result("deploy", "backup", "--yes")
+    assert repaired["resources"]
+    assert not city.result("drift", "backup")["resources"]
