@@ -77,7 +77,7 @@ class SiteFlows:
     """All that is open at a site."""
 
     groups: dict[PartKey, tuple[Rule, ...]]
-    """For each component and database that has a network there."""
+    """For each component and database that has servers in the profile, where it has a network."""
     baseline: tuple[Rule, ...]
     """For every server there."""
     balanced: dict[PartKey, Callers]
@@ -156,8 +156,7 @@ class _Resolver:
         self.staffed = {
             PartKey(service.id, part.id)
             for service in self.services.values()
-            for part in recovery.parts(service)
-            if recovery.size(part, self.profile)
+            for part in recovery.staffed(service, self.profile)
         }
         self.outside = {
             one.id: Callers(tuple(one.ipv4), tuple(one.ipv6)) for one in self.catalogue.city.outside
@@ -170,14 +169,13 @@ class _Resolver:
         for call in self.catalogue.city.calls:
             self._outside(None, "egress", call.protocol, call.port, call.to)
         for service in self.services.values():
-            for part in recovery.parts(service):
-                if PartKey(service.id, part.id) in self.staffed:
-                    self._part(service, part)
+            for part in recovery.staffed(service, self.profile):
+                self._part(service, part)
             for database in service.databases:
                 self._replication(service, database)
         self._join_inner()
         return SiteFlows(
-            groups={key: self._rules(key) for key in self.networks},
+            groups={key: self._rules(key) for key in self.staffed},
             baseline=self._rules(None),
             balanced={key: _union(found) for key, found in self.callers.items()},
             routes=self._routes(),

@@ -30,7 +30,7 @@ class Standing:
 
 
 def parts(service: Service) -> list[Component | Database]:
-    """Return what has a network of its own, by number."""
+    """Return the components and databases, by number."""
     return sorted([*service.components, *service.databases], key=lambda part: part.number)
 
 
@@ -39,6 +39,11 @@ def size(part: Component | Database, profile: Profile) -> int:
     if isinstance(part, Database):
         return part.primary.of(profile) + part.standbys.of(profile)
     return part.count.of(profile)
+
+
+def staffed(service: Service, profile: Profile) -> list[Component | Database]:
+    """Return the parts that have servers in the profile, by number: those have networks."""
+    return [part for part in parts(service) if size(part, profile)]
 
 
 def standing(catalogue: Catalogue, site: Site, service: Service, profile: Profile) -> Standing:

@@ -59,7 +59,8 @@ def need(site: Site, service: Service, profile: Profile, open_: SiteFlows) -> Qu
     A standby site has the same limits as the primary, so that a takeover meets none.
     """
     return sum(
-        (_part(site, service, one, profile, open_) for one in recovery.parts(service)), Quotas()
+        (_part(site, service, one, profile, open_) for one in recovery.staffed(service, profile)),
+        Quotas(),
     )
 
 
@@ -71,7 +72,7 @@ def _part(
     image = next(one for one in site.images if one.id == part.image)
     sizes = data_volumes(part, profile)
     rules = open_.groups.get(PartKey(service.id, part.id), ())
-    balancers = 2 if count and flows.balanced_port(part, site) else 0
+    balancers = 2 if flows.balanced_port(part, site) else 0
     return Quotas(
         servers=count,
         vcpus=count * flavor.vcpus,

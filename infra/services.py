@@ -40,14 +40,12 @@ class CityService(pulumi.ComponentResource):
         self.tiers: dict[str, Tier] = {}
         self.databases: dict[str, Database] = {}
         if args.standing.networks:
-            self.tiers = {
-                one.id: Tier(f"{name}-{one.id}", one, self._fleet(one), self._mine)
-                for one in args.service.components
-            }
-            self.databases = {
-                one.id: Database(f"{name}-{one.id}", self._fleet(one), self._mine)
-                for one in args.service.databases
-            }
+            for part in recovery.staffed(args.service, args.ground.profile):
+                fleet = self._fleet(part)
+                if isinstance(part, DatabaseData):
+                    self.databases[part.id] = Database(f"{name}-{part.id}", fleet, self._mine)
+                else:
+                    self.tiers[part.id] = Tier(f"{name}-{part.id}", part, fleet, self._mine)
         self.buckets = self._buckets()
         self.names = [record for record in args.service.dns if self._leads(record)]
         self.register_outputs({})
@@ -58,7 +56,7 @@ class CityService(pulumi.ComponentResource):
         fleets = self.fleets
         return [
             (part, fleets[part.id])
-            for part in recovery.parts(self.args.service)
+            for part in recovery.staffed(self.args.service, self.args.ground.profile)
             if part.id in fleets
         ]
 

@@ -123,7 +123,7 @@ def test_what_does_not_stand_at_a_site_is_not_called_there() -> None:
     assert found.groups[PartKey("gate", "app")] == ()
 
 
-def test_a_component_without_servers_in_a_profile_has_an_empty_group() -> None:
+def test_a_component_without_servers_in_a_profile_has_no_group() -> None:
     """And nobody calls it; its neighbours' rules keep their names."""
     services = all_services()
     desk = services[1]
@@ -131,7 +131,7 @@ def test_a_component_without_servers_in_a_profile_has_an_empty_group() -> None:
     jobs = desk.components[1].model_copy(update={"count": count})
     services[1] = desk.model_copy(update={"components": [desk.components[0], jobs]})
     found = resolved(small_city(services=services), profile=Profile.LAB)
-    assert found.groups[PartKey("desk", "jobs")] == ()
+    assert PartKey("desk", "jobs") not in found.groups
     assert "from-desk-app-jobs-tcp-8443" in names(found.groups[PartKey("shop", "app")])
 
 

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from graphs import city, labels, of_city, one
 
-from catalogue import addresses, flows, recovery
+from catalogue import addresses, flows
 from catalogue.model import Profile
 from infra.graph import Graph, Resource
 
@@ -120,7 +120,7 @@ def test_addresses_are_as_planned(site: str, graph: Graph) -> None:
     """Subnets, gateways, servers and balancers lie where the plan has them."""
     here = city().sites[site]
     for service in city().services.values():
-        for part in recovery.parts(service):
+        for part in [*service.components, *service.databases]:
             name = f"{service.id}-{part.id}"
             if any(network.name == name for network in graph.of("Network")):
                 plan = addresses.network(here, service, part.number)
