@@ -18,7 +18,7 @@ from octavia_lib.api.drivers import provider_base
 from oslo_log import log
 
 LOG = log.getLogger(__name__)
-LOOKS, PAUSE_S = 20, 0.1
+PAUSE_S, IDLE_S = 0.1, 1
 
 # In the order in which they may go.
 KINDS = {
@@ -43,15 +43,15 @@ class Driver(provider_base.ProviderDriver):
 
     def _sweep(self) -> None:
         while True:
-            self._changed.wait()
+            # The API tells of a change before it has committed it, so a look may come too early.
+            self._changed.wait(IDLE_S)
             self._changed.clear()
-            for _ in range(LOOKS):  # the API has yet to commit
-                time.sleep(PAUSE_S)
-                try:
-                    if _settle():
-                        break
-                except Exception:
-                    LOG.exception("Sweep failed, will be tried again")
+            time.sleep(PAUSE_S)
+            try:
+                while _settle():
+                    time.sleep(PAUSE_S)
+            except Exception:
+                LOG.exception("Sweep failed, will be tried again")
 
     def _done(self, *_args: Any, **_more: Any) -> None:
         self._changed.set()

@@ -6,14 +6,20 @@ A transaction that reads first and writes later cannot wait for its turn in SQLi
 lock at their start and queue for it; readers never wait (write-ahead log).  What still fails
 counts as a deadlock, which the services retry.  Services that do without that part of oslo.db take
 the lock in every transaction, but for those that a thread begins inside of another one.
+
+SQLite makes those who wait for the lock sleep up to 100 ms a turn.  All writers of a database are
+threads of one process, so they first take their turn at a lock of the process, which is handed on
+at once.
 """
 # oslo.db has no types, and its private parts are what is changed here.
 # mypy: disable-error-code="import-untyped"
 # ruff: noqa: SLF001
 
+import collections
 import contextlib
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +27,15 @@ import sqlalchemy
 from oslo_db import exception
 from oslo_db.sqlalchemy import enginefacade, engines, exc_filters
 from sqlalchemy import event, pool
+from sqlalchemy.engine.default import DefaultDialect
 
-WAIT_MS = 60_000  # many load balancers at once wait for each other's calls to neutron
+WAIT_S = 60  # many load balancers at once wait for each other's calls to neutron
 WRITES = "citydc_writes"
 UNMARKED = {"barbican.sqlite", "octavia.sqlite"}  # their transactions don't say whether they write
 
 
+_turns: dict[str, threading.Lock] = collections.defaultdict(threading.Lock)  # by database
+_holders: dict[int, threading.Lock] = {}  # by connection
 _thread = threading.local()
 
 
@@ -50,8 +59,8 @@ def install() -> None:
     """Change SQLAlchemy and oslo.db in this process; call once, before any engine is made."""
     event.listen(sqlalchemy.Engine, "connect", _connected)
     event.listen(sqlalchemy.Engine, "begin", _begun)
-    event.listen(sqlalchemy.Engine, "commit", _ended)
-    event.listen(sqlalchemy.Engine, "rollback", _ended)
+    for name in ("do_commit", "do_rollback"):
+        setattr(DefaultDialect, name, _ending_turns(getattr(DefaultDialect, name)))
     _pool_connections()
     _mark_writers()
     exc_filters.filters("sqlite", sqlalchemy.exc.OperationalError, r".*database is locked.*")(
@@ -62,22 +71,42 @@ def install() -> None:
 def _connected(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = OFF")
-    connection.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {WAIT_S * 1000}")
 
 
 def _begun(connection: Any) -> None:
-    alone = getattr(_thread, "holder", None) is None
-    unmarked = Path(connection.engine.url.database).name in UNMARKED
-    if (unmarked and alone) or connection.get_execution_options().get(WRITES):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    database = connection.engine.url.database
+    unmarked = Path(database).name in UNMARKED
+    inside = getattr(_thread, "writing", None) is not None
+    if (unmarked and not inside) or connection.get_execution_options().get(WRITES):
+        key = id(connection.connection.dbapi_connection)
+        if _turns[database].acquire(timeout=WAIT_S):
+            _holders[key] = _turns[database]
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            _end_turn(key)
+            raise
         connection.info["in_transaction"] = True  # oslo.db's own mark
         if unmarked:
-            _thread.holder = connection
+            _thread.writing = key
 
 
-def _ended(connection: Any) -> None:
-    if getattr(_thread, "holder", None) is connection:
-        _thread.holder = None
+def _ending_turns(plain: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    def ending(self: Any, connection: Any) -> None:
+        try:
+            plain(self, connection)
+        finally:
+            _end_turn(id(getattr(connection, "dbapi_connection", connection)))
+
+    return ending
+
+
+def _end_turn(key: int) -> None:
+    if lock := _holders.pop(key, None):
+        lock.release()
+    if getattr(_thread, "writing", None) == key:
+        _thread.writing = None
 
 
 def _locked(error: Any, _match: Any, _engine_name: str, _is_disconnect: bool) -> None:  # noqa: FBT001  (theirs)
