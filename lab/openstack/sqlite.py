@@ -4,8 +4,9 @@ Make SQLite fit for services that write from many threads at once.
 A transaction that reads first and writes later cannot wait for its turn in SQLite: it fails with
 "database is locked".  oslo.db knows beforehand which transactions write, so those take the write
 lock at their start and queue for it; readers never wait (write-ahead log).  What still fails
-counts as a deadlock, which the services retry.  Services that do without that part of oslo.db take
-the lock in every transaction, but for those that a thread begins inside of another one.
+counts as a deadlock, which the services retry.  Services that do without that part of oslo.db
+read outside of any transaction and take the lock at their first write, as if their database
+isolated transactions no further than "read committed".
 
 SQLite makes those who wait for the lock sleep up to 100 ms a turn.  All writers of a database are
 threads of one process, so they first take their turn at a lock of the process, which is handed on
@@ -29,14 +30,13 @@ from oslo_db.sqlalchemy import enginefacade, engines, exc_filters
 from sqlalchemy import event, pool
 from sqlalchemy.engine.default import DefaultDialect
 
-WAIT_S = 60  # many load balancers at once wait for each other's calls to neutron
+WAIT_S = 60
 WRITES = "citydc_writes"
 UNMARKED = {"barbican.sqlite", "octavia.sqlite"}  # their transactions don't say whether they write
 
 
 _turns: dict[str, threading.Lock] = collections.defaultdict(threading.Lock)  # by database
 _holders: dict[int, threading.Lock] = {}  # by connection
-_thread = threading.local()
 
 
 def copy(source: Path, target: Path) -> None:
@@ -59,6 +59,7 @@ def install() -> None:
     """Change SQLAlchemy and oslo.db in this process; call once, before any engine is made."""
     event.listen(sqlalchemy.Engine, "connect", _connected)
     event.listen(sqlalchemy.Engine, "begin", _begun)
+    event.listen(sqlalchemy.Engine, "before_cursor_execute", _executing)
     for name in ("do_commit", "do_rollback"):
         setattr(DefaultDialect, name, _ending_turns(getattr(DefaultDialect, name)))
     _pool_connections()
@@ -75,21 +76,35 @@ def _connected(connection: Any, _record: Any) -> None:
 
 
 def _begun(connection: Any) -> None:
-    database = connection.engine.url.database
-    unmarked = Path(database).name in UNMARKED
-    inside = getattr(_thread, "writing", None) is not None
-    if (unmarked and not inside) or connection.get_execution_options().get(WRITES):
-        key = id(connection.connection.dbapi_connection)
-        if _turns[database].acquire(timeout=WAIT_S):
-            _holders[key] = _turns[database]
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except BaseException:
-            _end_turn(key)
-            raise
-        connection.info["in_transaction"] = True  # oslo.db's own mark
-        if unmarked:
-            _thread.writing = key
+    if _is_unmarked(connection):
+        connection.info["in_transaction"] = True  # oslo.db's own mark: it begins none
+    elif connection.get_execution_options().get(WRITES):
+        _begin_turn(connection, connection.exec_driver_sql)
+        connection.info["in_transaction"] = True
+
+
+def _executing(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+    if (
+        _is_unmarked(connection)
+        and not connection.connection.dbapi_connection.in_transaction
+        and not statement.lstrip().upper().startswith(("SELECT", "PRAGMA"))
+    ):
+        _begin_turn(connection, cursor.execute)
+
+
+def _is_unmarked(connection: Any) -> bool:
+    return Path(connection.engine.url.database).name in UNMARKED
+
+
+def _begin_turn(connection: Any, execute: Callable[[str], Any]) -> None:
+    key, turn = id(connection.connection.dbapi_connection), _turns[connection.engine.url.database]
+    if turn.acquire(timeout=WAIT_S):
+        _holders[key] = turn
+    try:
+        execute("BEGIN IMMEDIATE")
+    except BaseException:
+        _end_turn(key)
+        raise
 
 
 def _ending_turns(plain: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
@@ -103,10 +118,8 @@ def _ending_turns(plain: Callable[[Any, Any], None]) -> Callable[[Any, Any], Non
 
 
 def _end_turn(key: int) -> None:
-    if lock := _holders.pop(key, None):
-        lock.release()
-    if getattr(_thread, "writing", None) == key:
-        _thread.writing = None
+    if turn := _holders.pop(key, None):
+        turn.release()
 
 
 def _locked(error: Any, _match: Any, _engine_name: str, _is_disconnect: bool) -> None:  # noqa: FBT001  (theirs)
