@@ -42,8 +42,9 @@ class Octavia(Kind):
                 try:
                     return change()
                 except ApiError as error:
-                    immutable = "immutable" in error.message.lower()
-                    if not immutable or time.monotonic() > until:
+                    message = error.message.lower()
+                    busy = "immutable" in message or "invalid state pending" in message
+                    if not busy or time.monotonic() > until:
                         raise
                 time.sleep(pause)
                 pause = min(pause * 1.5, 2)
