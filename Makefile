@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 UV := .venv/bin/uv
 
-.PHONY: demo test setup lint unit lab-test bench lock inventory schemas clean
+.PHONY: demo test setup lint unit lab-test bench lock generate clean
 
 demo: setup
 	.venv/bin/python -m lab.demo
@@ -33,10 +33,16 @@ unit: setup
 	.venv/bin/pytest tests/unit -n 2 --cov --cov-report=term-missing:skip-covered
 
 lab-test: setup
-	.venv/bin/pytest tests/lab
+	.venv/bin/pytest tests/lab -p no:randomly
 
 bench: setup
 	.venv/bin/python -m benchmarks
+
+# Writes what is derived from the code and the catalogue; tests fail when it is stale.
+generate: setup
+	.venv/bin/python -m catalogue.schemas
+	.venv/bin/python -m infra.outputs
+	.venv/bin/python -m infra.inventory
 
 # Pins every package anew; commit the result.
 lock: setup
