@@ -17,7 +17,8 @@ from rich.text import Text
 from catalogue.errors import CityDCError
 from citydc.outcome import Change, Outcome
 
-out = Console(highlight=False, soft_wrap=True)
+WIDE = 200  # where no terminal says how wide it is
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 MARKS = {
@@ -68,12 +69,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     out.print(grid)
 
 
-def changes(outcome: Outcome, *, diff: bool, most: int | None = None) -> None:
-    """Print resources that are not the same, `most` at most; with `diff`, each property."""
-    for one in outcome.resources[:most]:
+def changes(outcome: Outcome, *, diff: bool) -> None:
+    """Print each resource that is not the same; with `diff`, each of its properties."""
+    for one in outcome.resources:
         _change(one, diff=diff)
-    if most is not None and len(outcome.resources) > most:
-        say(f" ... and {len(outcome.resources) - most} more; --json lists all")
 
 
 def _change(change: Change, *, diff: bool) -> None:

@@ -34,7 +34,8 @@ STEPS = {
 def main() -> int:
     """Run every step, then tell what there is; return the exit code of the first that fails."""
     place = project.Project(project.CHECKOUT)
-    os.environ.setdefault("PULUMI_CONFIG_PASSPHRASE_FILE", str(_passphrase(place)))
+    if "PULUMI_CONFIG_PASSPHRASE" not in os.environ:
+        os.environ.setdefault("PULUMI_CONFIG_PASSPHRASE_FILE", str(_passphrase(place)))
     seconds = {}
     for number, (title, step) in enumerate(STEPS.items(), 1):
         console.heading(f"{number}/{len(STEPS)}  {title}")
@@ -138,11 +139,12 @@ def _addresses(outputs: dict[str, Outputs]) -> None:
 
 
 def _next_steps() -> None:
-    variable = "PULUMI_CONFIG_PASSPHRASE_FILE"
+    name = "PULUMI_CONFIG_PASSPHRASE_FILE"
+    passphrase = f" {name}={os.environ[name]}" if name in os.environ else ""
     console.say(
         f"""
 To look further:
-    export PATH={CITYDC.parent}:$PATH {variable}={os.environ[variable]}
+    export PATH={CITYDC.parent}:$PATH{passphrase}
     citydc lab status        what runs, where, since when
     citydc preview main      nothing to change
     citydc drift main        after a change made by hand: what differs

@@ -5,9 +5,6 @@ import typer
 from citydc import console
 from citydc.outcome import Outcome
 
-MOST = 20
-"""So many lines of what was done are read; what is to be done is listed in full."""
-
 
 def finish(
     outcome: Outcome, words: dict[str, str], *, as_json: bool, diff: bool = False, found: int = 0
@@ -20,7 +17,8 @@ def finish(
     if as_json:
         console.print_json(outcome.as_json())
     else:
-        console.changes(outcome, diff=diff, most=MOST if words is console.PAST else None)
+        if words is not console.PAST:  # what was done, the preview has listed
+            console.changes(outcome, diff=diff)
         console.summary(outcome, words)
     for problem in outcome.errors:
         console.error(problem)
