@@ -1,5 +1,6 @@
 """From what went wrong to the one error that a user sees."""
 
+import re
 import traceback
 from collections.abc import Hashable
 from pathlib import Path
@@ -17,13 +18,15 @@ _VERBS = {
     "delete": "deleted",
     "read": "read",
 }
-_OF_THE_CLOUD = {Reason.CREDENTIALS, Reason.UNREACHABLE, Reason.QUOTA, Reason.NO_VALID_HOST}
+_OF_THE_CLOUD = {Reason.QUOTA, Reason.NO_VALID_HOST}
+_NO_RESOURCES = {
+    Reason.CREDENTIALS: "the cloud refuses the credentials",
+    Reason.UNREACHABLE: "the cloud does not answer",
+}
 _FAULTS = {
-    Reason.CREDENTIALS: "the credentials'",
     Reason.FORBIDDEN: "the credentials'",
     Reason.BAD_REQUEST: "the program's",
     Reason.BROKEN: "the cloud's",
-    Reason.UNREACHABLE: "the cloud's, or the network's before it",
     Reason.QUOTA: "the project's quota",
     Reason.NO_VALID_HOST: "the cloud's capacity",
 }
@@ -70,17 +73,25 @@ def of_resource(op: str, urn: str, error: Exception) -> tuple[Hashable, CityDCEr
 def _of_cloud(op: str, urn: str, error: ApiError | StateError) -> tuple[Hashable, CityDCError]:
     reason = error.reason
     asked = f"{error.what}: {error.why}" if isinstance(error, ApiError) else error.why
+    if reason in _NO_RESOURCES:
+        kind = BadInputError if reason is Reason.CREDENTIALS else OutsideError
+        place = urn if urn.startswith("urn:") else ""  # a data source has none
+        what = _NO_RESOURCES[reason]
+        return reason, kind(what, why=_short(asked), remedy=error.remedy, place=place)
     fault = f"; the fault is {_FAULTS[reason]}" if reason in _FAULTS else ""
-    kind = BadInputError if reason is Reason.CREDENTIALS else OutsideError
-    group: Hashable = urn
-    if reason in _OF_THE_CLOUD:
-        group = reason
-    return group, kind(
+    group: Hashable = reason if reason in _OF_THE_CLOUD else urn
+    return group, OutsideError(
         f"{label(urn)} could not be {_VERBS.get(op, op)}",
         why=asked + fault,
         remedy=error.remedy,
         place=urn,
     )
+
+
+def _short(why: str) -> str:
+    """Return what was tried and how it failed, without the libraries' words in between."""
+    found = re.search(r"(Unable to establish connection to \S+): .*\[Errno \d+\] ([^'\")]+)", why)
+    return f"{found[1]}: {found[2]}" if found else why
 
 
 def of_program(error: BaseException, folder: Path) -> CityDCError:

@@ -87,8 +87,8 @@ def _clouds(city: City, file: Path, **auth: str) -> str:
 def test_wrong_password_is_told_once(city: City, tmp_path: Path) -> None:
     """Keystone's refusal is one error, though every resource would have met it."""
     file = _clouds(city, tmp_path / "clouds.yaml", password="wrong")
-    said = _fails(city, OUTSIDE, "deploy", "main", "--yes", OS_CLIENT_CONFIG_FILE=file)
-    assert "401" in said
+    said = _fails(city, BAD_INPUT, "deploy", "main", "--yes", OS_CLIENT_CONFIG_FILE=file)
+    assert "refuses the credentials" in said
 
 
 def test_unreachable_endpoint_is_told_once(city: City, tmp_path: Path) -> None:

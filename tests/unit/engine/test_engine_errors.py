@@ -21,7 +21,7 @@ def _failing(stack: Stack, *parts: str) -> list[CityDCError]:
 @pytest.mark.parametrize(
     ("status", "message", "code", "says"),
     [
-        (401, "The request you have made requires authentication.", 2, "the credentials'"),
+        (401, "The request you have made requires authentication.", 2, "refuses the credentials"),
         (409, "Quota exceeded for resources: ['network'].", 3, "quota"),
         (500, "No valid host was found.", 3, "capacity"),
     ],
@@ -36,7 +36,7 @@ def test_what_is_wrong_with_the_cloud_is_one_error(
     assert error.exit_code == code
     assert message in error.why
     assert "req-1" in error.why
-    assert says in error.why
+    assert says in str(error)
     assert error.remedy
     assert error.place.startswith("urn:pulumi:dev::t::openstack:networking/network:Network::net")
 
@@ -139,7 +139,7 @@ def test_a_program_that_raises_is_one_error_with_its_place(
     (error,) = _failing(stack, NET.replace("1400", "1500"), program)
     assert isinstance(error, BadInputError)
     assert line in error.place
-    assert says in error.why
+    assert says in str(error)
     assert stack.cloud.log == []
 
 
