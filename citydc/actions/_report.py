@@ -17,7 +17,8 @@ def finish(
     if as_json:
         console.print_json(outcome.as_json())
     else:
-        if words is not console.PAST:  # what was done, the preview has listed
+        # What was done, the preview has listed; what an error cut short would mislead.
+        if words is not console.PAST and not outcome.errors:
             console.changes(outcome, diff=diff)
         console.summary(outcome, words)
     for problem in outcome.errors:
