@@ -53,7 +53,7 @@ class Agency(pulumi.ComponentResource):
     ) -> None:
         super().__init__("citydc:site:Agency", name, None, opts)
         self._args, self._mine = args, pulumi.ResourceOptions(parent=self)
-        self.agency = args.agency.id
+        self.agency, self.roles = args.agency.id, args.roles
         self.project = openstack.identity.Project(
             name,
             name=self.agency,

@@ -1,6 +1,6 @@
 """Load balancers in front of a component's servers: one for each family."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -50,14 +50,14 @@ class Balancers(pulumi.ComponentResource):
             f"{name}-ipv4",
             net.ipv4,
             str(vip.ipv4),
-            [str(one) for one in args.callers.ipv4],
+            _hears(args.callers.ipv4, net.prefixes.ipv4),
             {server: str(address.ipv4) for server, address in servers},
         )
         self._balancer(
             f"{name}-ipv6",
             net.ipv6,
             str(vip.ipv6),
-            [str(one) for one in args.callers.ipv6],
+            _hears(args.callers.ipv6, net.prefixes.ipv6),
             {server: str(address.ipv6) for server, address in servers},
         )
         self.floating: openstack.networking.FloatingIp | None = None
@@ -129,3 +129,8 @@ class Balancers(pulumi.ComponentResource):
                 opts=mine,
             )
         return balancer
+
+
+def _hears(callers: Sequence[object], own: object) -> list[str]:
+    """Return whom a listener hears; its own network where nobody calls: none is everyone."""
+    return [str(one) for one in callers or [own]]

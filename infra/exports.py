@@ -26,6 +26,9 @@ def outputs(
         "site": settings.site.id,
         "profile": settings.profile.value,
         "projects": {name: home.agency.project.id for name, home in homes.items()},
+        "roles": {
+            name: role for home in homes.values() for name, role in home.agency.roles.items()
+        },
         "jump_host": next((one["name"] for one in hosts if one["tier"] == "bastion"), None),
         "hosts": hosts,
         "endpoints": [one for service in services for one in _endpoints(service)],

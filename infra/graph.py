@@ -1,6 +1,6 @@
 """A stack's resources as plain data: what a preview, a checkpoint or the program itself tells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,11 @@ class Resource:
     dependencies: Sequence[str] = ()
     protect: bool = False
     id: str = ""
+    """Empty for what only groups others, and for what is not there yet."""
+    property_dependencies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The URNs that each input's value comes from: what it refers to before there are ids."""
+    secrets: Collection[str] | None = None
+    """The inputs that are secrets in the state; None where the source does not tell."""
 
 
 @dataclass(frozen=True)

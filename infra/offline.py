@@ -23,7 +23,7 @@ from infra.credentials import Credentials
 from infra.graph import Graph, Resource
 from infra.settings import Settings
 
-NOBODY = {"auth_url": "http://cloud.invalid/v3", "username": "operator", "password": "-"}
+NOBODY = {"auth_url": "https://cloud.invalid/v3", "username": "operator", "password": "-"}
 PUBLIC_IPV4 = "198.51.100.9"
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Marks a secret on the wire."""
@@ -122,17 +122,23 @@ class _Recorder:
             outputs["vipPortId"] = f"VipPort/{request.name}"
         if kind == "FloatingIp":
             outputs["address"] = PUBLIC_IPV4
+        given = json_format.MessageToDict(request.object)
         self.found.append(
             Resource(
                 urn=urn,
                 type=request.type,
                 name=request.name,
-                inputs=_plain(json_format.MessageToDict(request.object)),
+                inputs=_plain(given),
                 parent=request.parent,
                 provider=request.provider.rpartition("::")[0],
                 dependencies=tuple(request.dependencies),
                 protect=request.protect,
                 id=id_,
+                property_dependencies={
+                    name: tuple(found.urns)
+                    for name, found in sorted(request.propertyDependencies.items())
+                },
+                secrets=frozenset(name for name, value in given.items() if _is_secret(value)),
             )
         )
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id_, object=outputs)
@@ -151,6 +157,10 @@ class _Recorder:
 
     def SignalAndWaitForShutdown(self, request: Any) -> Any:  # noqa: ARG002, N802 - the interface's
         return empty_pb2.Empty()
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, dict) and SIGNATURE in value
 
 
 def _plain(value: Any) -> Any:

@@ -109,6 +109,8 @@ class Outputs(Model):
     profile: Profile
     projects: dict[str, str]
     """Each agency's project id."""
+    roles: dict[str, str] = {}
+    """The roles that are given to anybody: their ids by name."""
     jump_host: str | None
     """The name of the host through which the others are reached."""
     hosts: list[Host]

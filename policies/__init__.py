@@ -1,0 +1,1 @@
+"""The policy gate: what must hold of a stack before it reaches the cloud, and after."""
