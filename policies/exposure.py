@@ -39,6 +39,8 @@ DATA_PORTS = {
     ("tcp", 27017): "MongoDB",
 }  # fmt: skip
 MANY_PORTS = 100
+SHARE = 1000
+"""A rule that gives less than this part of what is open is not why it is the Internet."""
 ICMP_TYPES = {4: {0, 3, 8, 11, 12}, 6: {1, 2, 3, 4, 128, 129, 144, 145, 146, 147}}
 """RFC 4890, 4.3: errors, echo and mobility pass; IPv4's the same without mobility."""
 
@@ -49,9 +51,9 @@ def _from_the_internet(view: View, ports: dict[tuple[str, int], str]) -> Iterato
         for (protocol, port), name in ports.items() if direction == "ingress" else ():
             reach = who_passes(some, protocol, port)
             if is_internet(reach, version):
+                at = shown(reach, version)
                 for one in some:
-                    if one.passes(protocol, port) and one.addresses:
-                        at = shown(reach, version)
+                    if one.passes(protocol, port) and one.addresses.size * SHARE > reach.size:
                         yield one.rule, f"{name} ({protocol} {port}) is open to {at}"
 
 
