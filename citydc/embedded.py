@@ -1,9 +1,12 @@
 """The embedded engine, for the lab, laptops, CI and places without the official CLI."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from catalogue.errors import CityDCError
 from citydc.outcome import Change, Outcome, Progress
 from citydc.project import Project
-from lab.engine import Engine
+from lab.engine import Engine, resource, values
 from lab.engine.result import Op, Result, lines
 
 
@@ -33,6 +36,27 @@ class Embedded:
         """Remove all that the state has."""
         return self._outcome(self._engine(progress).destroy())
 
+    def checkpoint(self, progress: Progress, *, deployed: bool) -> Mapping[str, Any]:
+        """
+        Return the stack as a checkpoint has it, its secrets closed.
+
+        As it is deployed, or as a deploy would leave it.  Raise what the program or state raises.
+        """
+        engine = self._engine(progress)
+        if deployed:
+            return dict(engine.export_state()["deployment"])
+        result = engine.preview()
+        if result.errors:
+            raise result.errors[0]
+        outputs = values.to_json(dict(result.outputs), _Closed())
+        found = [resource.to_json(one, _Closed()) for one in result.resources_after]
+        return {
+            "resources": [
+                {**one, "outputs": outputs} if one["type"] == resource.STACK else one
+                for one in found
+            ]
+        }
+
     def _engine(self, progress: Progress) -> Engine:
         return Engine(
             self.project.folder,
@@ -55,6 +79,19 @@ class Embedded:
             result.errors,
             result.skipped,
         )
+
+
+class _Closed:
+    """Seals secrets so that nobody opens them."""
+
+    def encrypt_value(self, value: Any) -> str:
+        """Forget the value."""
+        del value
+        return ""
+
+    def decrypt_value(self, text: str) -> Any:
+        """Return no value."""
+        del text
 
 
 class _Listener:

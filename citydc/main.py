@@ -13,7 +13,7 @@ from typer._click import ClickException  # typer gives it no public name
 
 from catalogue.errors import CityDCError
 from citydc import console
-from citydc.actions import check, deploy, destroy, drift, lab, preview
+from citydc.actions import check, deploy, destroy, drift, lab, policy, preview
 
 INTERRUPTED = 130  # as a shell counts what Ctrl-C ended
 
@@ -30,6 +30,7 @@ app.command("preview")(preview.preview)
 app.command("deploy")(deploy.deploy)
 app.command("drift")(drift.drift)
 app.command("destroy")(destroy.destroy)
+app.command("policy")(policy.policy)
 app.add_typer(lab.app, name="lab")
 
 

@@ -12,7 +12,12 @@ from typing import Any
 import openstack.config
 import yaml
 from pulumi import automation
-from pulumi.automation.events import EngineEvent, OpType, StepEventMetadata
+from pulumi.automation.events import (
+    EngineEvent,
+    OpType,
+    StepEventMetadata,
+    StepEventStateMetadata,
+)
 
 from catalogue.errors import BadInputError, CityDCError, OutsideError
 from citydc.outcome import Change, Outcome, Progress
@@ -28,6 +33,9 @@ KIND = {
     OpType.REPLACE: "replace",
     OpType.DELETE: "delete",
 }
+
+CLOSED = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": ""}
+"""A secret, as a checkpoint has it."""
 
 
 class Official:
@@ -61,13 +69,48 @@ class Official:
             progress, lambda stack, heard: stack.destroy(on_event=heard, show_secrets=False)
         )
 
+    def checkpoint(self, progress: Progress, *, deployed: bool) -> Mapping[str, Any]:
+        """
+        Return the stack as a checkpoint has it, its secrets closed.
+
+        As it is deployed, or as a deploy would leave it: then without what the values come from,
+        which the CLI does not tell.  Raise CityDCError.
+        """
+        exported: list[Mapping[str, Any]] = []
+
+        def work(stack: automation.Stack, heard: Callable[[EngineEvent], None]) -> None:
+            if deployed:
+                exported.append(stack.export_stack().deployment or {})
+            else:
+                stack.preview(on_event=heard)
+
+        events = self._heard(progress, work)
+        if events.errors:
+            raise events.errors[0]
+        return exported[0] if deployed else {"resources": list(events.after.values())}
+
     def _run(
         self,
         progress: Progress,
         work: Callable[[automation.Stack, Callable[[EngineEvent], None]], Any],
     ) -> Outcome:
-        events = _Events(progress)
         began = time.monotonic()
+        events = self._heard(progress, work)
+        return Outcome(
+            self.site,
+            self.name,
+            events.counts,
+            events.changes,
+            time.monotonic() - began,
+            events.errors,
+        )
+
+    def _heard(
+        self,
+        progress: Progress,
+        work: Callable[[automation.Stack, Callable[[EngineEvent], None]], Any],
+    ) -> "_Events":
+        events = _Events(progress)
         with _environment(self.cloud) as variables:
             try:
                 stack = automation.create_or_select_stack(
@@ -85,14 +128,7 @@ class Official:
             except automation.CommandError as error:
                 if not events.errors:
                     events.errors.append(_explained(self.site, error))
-        return Outcome(
-            self.site,
-            self.name,
-            events.counts,
-            events.changes,
-            time.monotonic() - began,
-            events.errors,
-        )
+        return events
 
 
 class _Events:
@@ -103,6 +139,8 @@ class _Events:
         self.counts: Counter[str] = Counter()
         self.changes: list[Change] = []
         self.errors: list[CityDCError] = []
+        self.after: dict[str, Mapping[str, Any]] = {}
+        """Each resource that there will be, by URN, as a checkpoint has it."""
 
     def hear(self, event: EngineEvent) -> None:
         if step := event.resource_pre_event:
@@ -112,6 +150,8 @@ class _Events:
             self.errors.append(OutsideError(f"{where} failed", why=_plain(said.message)))
 
     def _step(self, step: StepEventMetadata) -> None:
+        if step.new and not step.new.delete:
+            self.after[step.urn] = _as_checkpoint(step.new)
         kind = KIND.get(step.op)
         if kind is None:
             return  # a part of a replacement, which is counted as a whole
@@ -129,6 +169,20 @@ class _Events:
                     [f"{how}: {path}" for path, how in sorted(paths.items())],
                 )
             )
+
+
+def _as_checkpoint(state: StepEventStateMetadata) -> Mapping[str, Any]:
+    known = ("urn", "type", "id", "parent", "provider", "protect", "inputs", "outputs")
+    return {name: _closed(getattr(state, name)) for name in known}
+
+
+def _closed(value: Any) -> Any:
+    """Return a value with the CLI's "[secret]" as a checkpoint has secrets."""
+    if isinstance(value, Mapping):
+        return {name: _closed(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_closed(one) for one in value]
+    return CLOSED if value == "[secret]" else value
 
 
 def _plain(text: str) -> str:

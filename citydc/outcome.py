@@ -111,3 +111,12 @@ class Engine(Protocol):
     def destroy(self, progress: Progress) -> Outcome:
         """Remove all that the state has."""
         ...
+
+    def checkpoint(self, progress: Progress, *, deployed: bool) -> Mapping[str, Any]:
+        """
+        Return the stack as a checkpoint has it, its secrets closed.
+
+        As it is deployed, or as a deploy would leave it; then ids that are not there yet are
+        unknown.  Raise CityDCError.
+        """
+        ...

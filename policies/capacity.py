@@ -50,9 +50,7 @@ def nodes(view: View) -> Iterator[tuple[Resource, str]]:
     for server in view.of("Instance"):
         flavor = view.ref(server, "flavorId", "Flavor")
         if flavor:
-            taken += Counter(
-                vcpus=int(view.get(flavor, "vcpus")), ram=int(view.get(flavor, "ram"))
-            )
+            taken += Counter(vcpus=int(view.get(flavor, "vcpus")), ram=int(view.get(flavor, "ram")))
     all_nodes = [node for rack in view.site.racks for node in rack.nodes]
     for name, unit, sizes in (
         ("vcpus", "vCPUs", [(one.vcpus, one.count) for one in all_nodes]),

@@ -363,5 +363,3 @@ def image_http(view: View, image: Resource) -> Iterator[str]:
     url = str(view.get(image, "imageSourceUrl") or "")
     if url and not url.startswith("https://") and not LOOPBACK.match(url):
         yield f"comes from {url}"
-
-

@@ -45,7 +45,9 @@ ICMP_TYPES = {4: {0, 3, 8, 11, 12}, 6: {1, 2, 3, 4, 128, 129, 144, 145, 146, 147
 """RFC 4890, 4.3: errors, echo and mobility pass; IPv4's the same without mobility."""
 
 
-def _from_the_internet(view: View, ports: dict[tuple[str, int], str]) -> Iterator[tuple[Resource, str]]:
+def _from_the_internet(
+    view: View, ports: dict[tuple[str, int], str]
+) -> Iterator[tuple[Resource, str]]:
     """Yield each rule that helps to open one of the ports to the Internet, with others or alone."""
     for (_, direction, version), some in together(view).items():
         for (protocol, port), name in ports.items() if direction == "ingress" else ():

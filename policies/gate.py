@@ -45,9 +45,7 @@ class Report:
     def passed(self) -> bool:
         """Whether the gate is open."""
         undecided = self.found.unknown and not self.state_follows
-        return not (
-            self.found.violations or self.found.errors or self.waiver_faults or undecided
-        )
+        return not (self.found.violations or self.found.errors or self.waiver_faults or undecided)
 
     @property
     def closing(self) -> list[Finding]:
@@ -71,8 +69,7 @@ class Report:
             "unknown": [one.as_json() for one in self.found.unknown],
             "errors": [one.as_json() for one in [*self.found.errors, *self.waiver_faults]],
             "waived": [
-                {**finding.as_json(), "waiver": waiver.as_json()}
-                for finding, waiver in self.waived
+                {**finding.as_json(), "waiver": waiver.as_json()} for finding, waiver in self.waived
             ],
             "waivers": [one.as_json() for one in self.waivers],
         }

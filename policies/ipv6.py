@@ -63,9 +63,7 @@ def rules_differ(view: View) -> Iterator[tuple[Resource, str]]:
             protocol = "icmp" if one.protocol == "ipv6-icmp" else one.protocol
             slots[group, direction, protocol, one.ports][version].append(one)
     for (_, direction, protocol, _ports), found in slots.items():
-        named = {
-            version: _named(view, some, version) for version, some in found.items()
-        }
+        named = {version: _named(view, some, version) for version, some in found.items()}
         for version, other in ((V4, V6), (V6, V4)):
             if missing := named[version] - named[other]:
                 what = f"{direction} {protocol or 'any protocol'}"
@@ -257,9 +255,7 @@ def server_addresses(view: View, port: Resource) -> Iterator[str]:
         return
     service, part = found
     planned = view.networks(view.site)[PartKey(service.id, part.id)]
-    servers = Ranges(
-        ((int(planned.server(0).ipv4), int(planned.pool.ipv4[0]) - 1),)
-    )
+    servers = Ranges(((int(planned.server(0).ipv4), int(planned.pool.ipv4[0]) - 1),))
     servers6 = Ranges(((int(planned.server(0).ipv6), int(planned.pool.ipv6[0]) - 1),))
     given = [ipaddress.ip_address(str(one)) for one in view.every(port, "fixedIps.ipAddress")]
     for version, range_ in ((V4, servers), (V6, servers6)):

@@ -293,9 +293,7 @@ def address_scope(view: View, pool: Resource) -> Iterator[str]:
     if version == 4 and not view.refs(pool, "addressScopeId", "AddressScope"):  # noqa: PLR2004 - IPv4
         yield "is in no address scope"
     link = addresses.link(view.site)
-    own = prefix_set(
-        map(str, (view.site.ipv4, view.site.ipv6, link.ipv4, link.ipv6)), version
-    )
+    own = prefix_set(map(str, (view.site.ipv4, view.site.ipv6, link.ipv4, link.ipv6)), version)
     beyond = prefix_set(prefixes, version) - own
     if beyond:
         yield f"gives out {shown(beyond, version)}, which is not the site's"

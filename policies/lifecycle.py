@@ -255,7 +255,9 @@ def orphan(view: View, port: Resource) -> Iterator[str]:
 )
 def group_unused(view: View, group: Resource) -> Iterator[str]:
     """Look for ports of the group's component that are not in it."""
-    using = {one.urn for one in view.pointing("Port", "securityGroupIds", "SecGroup").get(group.urn, [])}
+    using = {
+        one.urn for one in view.pointing("Port", "securityGroupIds", "SecGroup").get(group.urn, [])
+    }
     found = view.part(group)
     if found is None:
         return

@@ -262,22 +262,29 @@ def _has(graph: Graph, part: str) -> bool:
 def promise(view: View) -> Iterator[tuple[Resource, str]]:
     """Compare each service's promise with its tier's best, and the tier with what stands here."""
     classes = {one.tier: one for one in view.catalogue.city.recovery}
-    servers = Counter(
-        view.labels(one).get("service", "") for one in view.of("Instance")
-    )
+    servers = Counter(view.labels(one).get("service", "") for one in view.of("Instance"))
     for name, one in _services(view).items():
         service = view.catalogue.services.get(name)
         if service is None:
             continue
         best, promised = classes[service.recovery.tier], service.recovery
         if promised.rto_minutes < best.rto_minutes:
-            yield one, f"{name} promises an RTO of {promised.rto_minutes} min, {best.tier} needs \
-{best.rto_minutes}"
+            yield (
+                one,
+                f"{name} promises an RTO of {promised.rto_minutes} min, {best.tier} needs \
+{best.rto_minutes}",
+            )
         if promised.rpo_minutes < best.rpo_minutes:
-            yield one, f"{name} promises an RPO of {promised.rpo_minutes} min, {best.tier} needs \
-{best.rpo_minutes}"
-        if view.site.role == "standby" and best.servers and not servers[name] and _runs(
-            view, service
+            yield (
+                one,
+                f"{name} promises an RPO of {promised.rpo_minutes} min, {best.tier} needs \
+{best.rpo_minutes}",
+            )
+        if (
+            view.site.role == "standby"
+            and best.servers
+            and not servers[name]
+            and _runs(view, service)
         ):
             yield one, f"{name} is {best.tier}, but has no server here"
 
@@ -417,9 +424,7 @@ def pool_members(view: View, pool: Resource) -> Iterator[str]:
         yield "belongs to no component of the catalogue"
         return
     ports = view.memo("ports of parts", lambda: _ports(view))[PartKey(part[0].id, part[1].id)]
-    addresses = {
-        str(one) for port in ports for one in view.every(port, "fixedIps.ipAddress")
-    }
+    addresses = {str(one) for port in ports for one in view.every(port, "fixedIps.ipAddress")}
     version = ":" if ":" in str(view.get(balancer, "vipAddress")) else "."
     wanted = {one for one in addresses if version in one}
     members = view.pointing("Member", "poolId", "Pool").get(pool.urn, [])

@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 from policies.gate import Report
 from policies.model import Finding, Rule
@@ -48,10 +48,7 @@ def sarif(report: Report) -> dict[str, Any]:
                         {**_sarif_result(one), "kind": "open", "level": "none"}
                         for one in report.found.unknown
                     ],
-                    *[
-                        _sarif_result(one)
-                        for one in (*report.found.errors, *report.waiver_faults)
-                    ],
+                    *[_sarif_result(one) for one in (*report.found.errors, *report.waiver_faults)],
                 ],
                 "properties": {
                     "site": report.site,
@@ -97,10 +94,10 @@ def _sarif_result(finding: Finding) -> dict[str, Any]:
 
 def junit(report: Report) -> str:
     """Return the report as JUnit's XML: a case for each rule, skipped where all is waived."""
-    root = Xml.Element("testsuites", name="citydc policy")
-    suite = Xml.SubElement(root, "testsuite", name=f"{report.site} {report.on}")
+    root = ET.Element("testsuites", name="citydc policy")
+    suite = ET.SubElement(root, "testsuite", name=f"{report.site} {report.on}")
     for rule in RULES:
-        case = Xml.SubElement(
+        case = ET.SubElement(
             suite, "testcase", classname=f"policies.{rule.about.topic.value}", name=rule.id
         )
         _add(case, "error", "failed", _of(report.found.errors, rule))
@@ -112,22 +109,22 @@ def junit(report: Report) -> str:
         waived = [one for one, _ in report.waived if one.rule == rule.id]
         if not len(case):
             _add(case, "skipped", "waived", waived)
-    case = Xml.SubElement(suite, "testcase", classname="policies", name="waivers")
+    case = ET.SubElement(suite, "testcase", classname="policies", name="waivers")
     _add(case, "failure", "waivers that do not hold", report.waiver_faults)
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         count = sum(one.find(tag) is not None for one in suite)
         suite.set(name, str(count))
     suite.set("tests", str(len(suite)))
-    Xml.indent(root)
-    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _of(findings: list[Finding], rule: Rule) -> list[Finding]:
     return [one for one in findings if one.rule == rule.id]
 
 
-def _add(case: Xml.Element, tag: str, message: str, findings: list[Finding]) -> None:
+def _add(case: ET.Element, tag: str, message: str, findings: list[Finding]) -> None:
     if findings:
         text = "\n".join(f"{one.urn}: {one.message}" for one in findings)
-        one = Xml.SubElement(case, tag, message=message)
+        one = ET.SubElement(case, tag, message=message)
         one.text = NOT_XML.sub("?", text)

@@ -182,9 +182,7 @@ class View:
 
     def labels(self, one: Resource) -> dict[str, str]:
         """Return what a resource's tags or metadata say: agency, service, component..."""
-        said = dict(
-            str(tag).split("=", 1) for tag in self.every(one, "tags") if "=" in str(tag)
-        )
+        said = dict(str(tag).split("=", 1) for tag in self.every(one, "tags") if "=" in str(tag))
         metadata = self.get(one, "metadata") or {}
         for name, value in metadata.items():
             if value is UNKNOWN:

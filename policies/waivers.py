@@ -3,7 +3,6 @@
 import datetime as dt
 import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 

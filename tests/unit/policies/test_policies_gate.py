@@ -180,6 +180,6 @@ def test_a_missing_waiver_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_reference_that_nothing_tells_is_unknown() -> None:
     """Without its origin, an unknown id stays unknown."""
-    server = Resource("urn:x::p::openstack:compute/instance:Instance::s", "x:Instance", "s", {"flavorId": UNKNOWN})
+    server = Resource("urn:x::p::x:Instance::s", "x:Instance", "s", {"flavorId": UNKNOWN})
     with pytest.raises(UnknownValueError, match="flavorId of s"):
         view(Graph([server])).ref(server, "flavorId", "Flavor")

@@ -1,0 +1,168 @@
+"""`citydc policy SITE`: the gate, on the preview or on what is deployed."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from citydc import console
+from citydc.actions._options import EngineOption, JsonOption
+
+if TYPE_CHECKING:
+    from infra.graph import Graph
+    from policies.gate import Report
+    from policies.model import Finding
+    from policies.view import View
+
+RULES = "rules"
+"""What is named instead of a site to see the rules."""
+
+
+def policy(  # noqa: PLR0913 - each option is one of the command line
+    site: Annotated[
+        str, typer.Argument(metavar="SITE|rules", help='A site, or "rules" to list the rules.')
+    ],
+    *,
+    state: Annotated[
+        bool, typer.Option("--state", help="Judge what is deployed, not the preview.")
+    ] = False,
+    state_follows: Annotated[
+        bool,
+        typer.Option(
+            "--state-follows",
+            help="What the preview cannot know yet is judged with --state after the deploy.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+    sarif: Annotated[
+        Path | None, typer.Option("--sarif", metavar="FILE", help="Write SARIF 2.1.0 as well.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit's XML as well.")
+    ] = None,
+    engine: EngineOption = None,
+) -> None:
+    """
+    Judge SITE by all rules; nothing is changed.
+
+    Exit code 1 when the gate is closed.  Example: citydc policy main --state --sarif main.sarif
+    """
+    if site == RULES:
+        _rules(as_json=as_json)
+        return
+
+    from citydc.engines import target
+    from policies import gate, sources, waivers
+
+    accepted = waivers.read()
+    found = target(site, engine)
+    console.note(found.headline)
+    with console.Steps("reading" if state else "previewing") as steps:
+        graph = sources.of_checkpoint(found.engine.checkpoint(steps, deployed=state))
+    report = gate.judge(
+        _view(site, graph, deployed=state),
+        accepted,
+        on="state" if state else "preview",
+        state_follows=state_follows and not state,
+    )
+    _write(report, sarif, junit)
+    if as_json:
+        console.print_json(report.as_json())
+    else:
+        _show(report)
+    raise typer.Exit(int(not report.passed))
+
+
+def _view(site_id: str, graph: "Graph", *, deployed: bool) -> "View":
+    """Return the stack as rules see it, beside the other sites' as the program has them."""
+    import catalogue
+    from catalogue import recovery
+    from catalogue.errors import BadInputError
+    from catalogue.model import Profile
+    from citydc import project
+    from infra import offline
+    from infra.settings import Settings
+    from policies.view import View
+
+    known = catalogue.load(project.find().catalogue(site_id))
+    if not graph.resources or not graph.outputs:
+        raise BadInputError(
+            f'the stack "{site_id}" is {"not deployed" if deployed else "empty"}',
+            why="it has no resources or no outputs, so that there is nothing to judge",
+            remedy=f"citydc deploy {site_id}" if deployed else "let the program declare something",
+        )
+    site, profile = known.sites[site_id], Profile(graph.outputs["profile"])
+    peers = {
+        one.id: offline.run(Settings(known, one, profile)) for one in recovery.peers(known, site)
+    }
+    return View(graph, known, site, profile, peers)
+
+
+def _write(report: "Report", sarif: Path | None, junit: Path | None) -> None:
+    from catalogue.errors import OutsideError
+    from policies import reports
+
+    try:
+        if sarif:
+            text = json.dumps(reports.sarif(report), ensure_ascii=False, indent=2)
+            sarif.write_text(text + "\n", encoding="utf-8")
+        if junit:
+            junit.write_text(reports.junit(report), encoding="utf-8")
+    except OSError as error:
+        raise OutsideError("the report cannot be written", why=str(error)) from error
+
+
+def _show(report: "Report") -> None:
+    _findings("violations", report.found.violations)
+    _findings("unknown before the deployment", report.found.unknown)
+    _findings("failed", [*report.found.errors, *report.waiver_faults])
+    if report.waived:
+        console.say(f"waived: {len(report.waived)}")
+        _table(
+            [
+                (
+                    finding.rule,
+                    finding.urn.rpartition("::")[2],
+                    waiver.owner,
+                    f"until {waiver.expiry}",
+                    waiver.reason.strip(),
+                )
+                for finding, waiver in report.waived
+            ]
+        )
+    if report.state_follows and report.found.unknown:
+        console.say(f"After the deploy: citydc policy {report.site} --state")
+    word = "open" if report.passed else "closed"
+    console.say(
+        f"{report.site}, {report.on}: the gate is {word} ({report.rules} rules,"
+        f" {len(report.found.violations)} violations, {len(report.found.unknown)} unknown,"
+        f" {len(report.waived)} waived)"
+    )
+
+
+def _findings(title: str, findings: "list[Finding]") -> None:
+    if findings:
+        console.say(f"{title}: {len(findings)}")
+        _table(
+            [(one.severity, one.rule, one.urn.rpartition("::")[2], one.message) for one in findings]
+        )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows in columns, the last as long as it is: nothing of a finding is cut off."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
+        console.say("  ".join(["", *cells, row[-1]]))
+
+
+def _rules(*, as_json: bool) -> None:
+    from policies import reference
+    from policies.rules import RULES as KNOWN
+
+    if as_json:
+        console.print_json({"rules": [reference.as_json(one) for one in KNOWN]})
+        return
+    _table([(one.about.severity.value, one.id, one.about.title.en) for one in KNOWN])
