@@ -6,6 +6,6 @@ from pathlib import Path
 # Started as a folder, so that its own package has to be found first.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from policies.pack import start  # noqa: E402 - found only now
+from policies.pack import start
 
 start()

@@ -3,12 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from catalogue.model import Database
+from catalogue import recovery
+from catalogue.model import Capability, Database
 from infra import quotas
 from infra.graph import Resource
 from policies.frameworks import iso
 from policies.model import Book, about
-from policies.view import View
+from policies.view import View, kind_of
 
 BOOK = Book([])
 
@@ -167,7 +168,7 @@ def _used(view: View) -> dict[str, Counter[str]]:
     "Instance",
 )
 def gpu_idle(view: View, server: Resource) -> Iterator[str]:
-    """A GPU idles in a component of another tier, and where a standby only waits."""
+    """Look for GPUs in components of another tier, and where a standby only waits."""
     flavor, found = view.ref(server, "flavorId", "Flavor"), view.part(server)
     gpus = {one.id for one in view.site.flavors if one.gpus}
     if not flavor or flavor.name not in gpus or not found:
@@ -282,3 +283,82 @@ def bucket_quota(view: View, container: Resource) -> Iterator[str]:
     given = (view.get(container, "metadata") or {}).get("quota-bytes")
     if wanted is not None and str(given) != str(wanted):
         yield f"may hold {given or 'any number of'} bytes, declared are {wanted}"
+
+
+PLANNED = {
+    "QuotaSetV2": {
+        "instances": "servers", "cores": "vcpus", "ram": "ram_mib", "serverGroups": "networks",
+        "serverGroupMembers": "servers",
+    },
+    "QuotaV2": {
+        "network": "networks", "port": "ports", "floatingip": "floating_ips",
+        "securityGroup": "security_groups", "securityGroupRule": "security_group_rules",
+    },
+    "QuoteSetV3": {
+        "volumes": "volumes", "gigabytes": "volumes_gib", "snapshots": "volumes",
+        "backups": "volumes", "backupGigabytes": "volumes_gib",
+    },
+    "Quota": {
+        "loadbalancer": "balancers", "listener": "balancers", "pool": "balancers",
+        "healthMonitor": "balancers", "member": "members",
+    },
+}  # fmt: skip
+"""Which figure of the plan each limit is."""
+
+
+@BOOK.each(
+    about(
+        "capacity-quota-planned",
+        "medium",
+        "Quotas are what the agency's services need, with headroom, and no more",
+        "Hạn mức bằng nhu cầu của các dịch vụ cộng dự phòng, không hơn",
+        "Room for servers that no catalogue has, or too little for next year.",
+        "Change the services; quotas follow.",
+        *ENOUGH,
+        iso("5.23"),
+    ),
+    *PLANNED,
+)
+def quota_planned(view: View, quota: Resource) -> Iterator[str]:
+    """Compare with what the catalogue comes to."""
+    project = view.ref(quota, "projectId", "Project")
+    if project is None:
+        yield "is of a project that is not of this stack"
+        return
+    limits = view.memo(("limits", project.name), lambda: _limits(view, project.name))
+    for name, figure in PLANNED[kind_of(quota)].items():
+        given, wanted = view.get(quota, name), getattr(limits, figure)
+        if given != wanted:
+            yield f"{name} is {given}, planned are {wanted}"
+    extra = {"subnet": 2 * limits.networks, "router": 2} if kind_of(quota) == "QuotaV2" else {}
+    for name, wanted in extra.items():
+        if view.get(quota, name) != wanted:
+            yield f"{name} is {view.get(quota, name)}, planned are {wanted}"
+
+
+def _limits(view: View, agency: str) -> quotas.Quotas:
+    return quotas.limits(
+        quotas.need(view.site, one, view.profile, view.flows)
+        for one in view.catalogue.services.values()
+        if one.agency == agency
+        and recovery.standing(view.catalogue, view.site, one, view.profile).networks
+    )
+
+
+@BOOK.each(
+    about(
+        "capacity-balancer-quota",
+        "medium",
+        "Every project has a quota of load balancers where there are any",
+        "Mọi dự án có hạn mức bộ cân bằng tải",
+        "One agency whose load balancers take all amphorae.",
+        "Keep the project's quota.",
+        *ENOUGH,
+    ),
+    "Project",
+)
+def balancer_quota(view: View, project: Resource) -> Iterator[str]:
+    """Look for the quota where the cloud offers load balancers."""
+    found = view.pointing("Quota", "projectId", "Project").get(project.urn, [])
+    if Capability.LOAD_BALANCER in view.site.capabilities and not found:
+        yield "has no quota of load balancers"

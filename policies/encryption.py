@@ -36,7 +36,9 @@ OPEN_TEXT = re.compile(
     r"|\bAKIA[0-9A-Z]{16}\b",
     re.IGNORECASE,
 )
-SECRET_NAME = re.compile(r"(^|_|-)(pass(word|wd|phrase)?|secret|token|private_key)($|_|-)", re.I)
+SECRET_NAME = re.compile(
+    r"(^|_|-)(pass(word|wd|phrase)?|secret|token|private_key)($|_|-)", re.IGNORECASE
+)
 PUBLIC = (".r:", ".rlistings", "*:*")
 TLS = {"TLSv1.2", "TLSv1.3"}
 LOOPBACK = re.compile(r"https?://(127\.|\[::1\]|localhost)")
@@ -103,9 +105,11 @@ def boot_volume(view: View, server: Resource) -> Iterator[str]:
     volumes = view.refs(server, "blockDevices.uuid", "Volume")
     if len(volumes) != len(devices) or not devices:
         yield "has a disk that is not a volume of this stack"
-    if set(view.every(server, "blockDevices.sourceType")) - {"volume"}:
+    if view.every(server, "blockDevices.bootIndex").count(0) != 1:
+        yield "does not say which disk it boots from"
+    if set(view.every(server, "blockDevices.sourceType")) != {"volume"}:
         yield "makes a disk from an image, of a type that nobody chose"
-    if set(view.every(server, "blockDevices.destinationType")) - {"volume"}:
+    if set(view.every(server, "blockDevices.destinationType")) != {"volume"}:
         yield "has a disk on the hypervisor"
     if view.inputs_named(server, "imageId") or view.inputs_named(server, "imageName"):
         yield "boots from an image"
@@ -191,6 +195,7 @@ def provider_tls(view: View, provider: Resource) -> Iterator[str]:
 )  # fmt: skip
 def open_secret(view: View, one: Resource) -> Iterator[str]:
     """Read all text of the resource, and the names of its metadata."""
+    del view
     for path, value in _texts(one.inputs):
         name = path.rpartition(".")[2]
         if OPEN_TEXT.search(value) or (SECRET_NAME.search(name) and value):

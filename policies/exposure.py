@@ -14,7 +14,6 @@ from policies.openings import (
     allowed,
     declared,
     opening,
-    ports_of,
     protocol_of,
     together,
     who_passes,
@@ -460,3 +459,28 @@ def direct_network(view: View, server: Resource) -> Iterator[str]:
     for port in ports:
         if view.part(port) != view.part(server):
             yield f"uses {port.name}, another component's port"
+
+
+@BOOK.each(
+    about(
+        "exposure-family",
+        "medium",
+        "Every rule names its family and direction, and its prefix is of that family",
+        "Mọi quy tắc nêu rõ họ địa chỉ, chiều, và tiền tố đúng họ địa chỉ",
+        "A rule that opens the other family than the one that was meant.",
+        "Give ethertype IPv4 or IPv6, a direction, and a prefix of the family.",
+        iso("8.20"),
+        tcvn("7.2.1"),
+    ),
+    "SecGroupRule",
+)
+def family(view: View, rule: Resource) -> Iterator[str]:
+    """Compare ethertype and prefix."""
+    version = {"IPv4": 4, "IPv6": 6}.get(str(view.get(rule, "ethertype")))
+    prefix = view.get(rule, "remoteIpPrefix")
+    if version is None:
+        yield f"is of the family {view.get(rule, 'ethertype') or 'that is the default'}"
+    elif prefix and ipaddress.ip_network(str(prefix), strict=False).version != version:
+        yield f"has {prefix} in a rule for IPv{version}"
+    if view.get(rule, "direction") not in {"ingress", "egress"}:
+        yield f"has the direction {view.get(rule, 'direction')}"

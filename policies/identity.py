@@ -1,8 +1,8 @@
 """Who may do what."""
 
 import base64
-import binascii
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterator
 
 from infra.graph import Resource
@@ -35,7 +35,7 @@ RSA_BYTES = 256 + 128
     "InheritRoleAssignment",
 )
 def admin_role(view: View, assignment: Resource) -> Iterator[str]:
-    """A role that the program did not look up by name counts as admin."""
+    """Take a role that the program did not look up by name for admin."""
     role = view.role(assignment)
     if role is None:
         yield "gives a role that the stack's outputs do not name"
@@ -100,15 +100,16 @@ def role_scope(view: View, assignment: Resource) -> Iterator[str]:
     )
 )
 def people_by_group(view: View) -> Iterator[tuple[Resource, str]]:
-    """All roles of users are the same user's: who deploys."""
-    users: dict[str, Resource] = {}
+    """All roles of users are the same user's: who deploys is who has the most."""
+    users: dict[str, list[Resource]] = defaultdict(list)
     for one in view.of("RoleAssignment"):
         if view.inputs_named(one, "userId"):
-            users.setdefault(str(view.get(one, "userId")), one)
+            users[str(view.get(one, "userId"))].append(one)
         elif not view.inputs_named(one, "groupId"):
             yield one, "gives a role to nobody"
-    for one in list(users.values())[1:]:
-        yield one, "gives a second user a role of its own"
+    for some in sorted(users.values(), key=len, reverse=True)[1:]:
+        for one in some:
+            yield one, "gives a second user a role of its own"
 
 
 @BOOK.each(
@@ -230,13 +231,11 @@ def ssh_key(view: View, keypair: Resource) -> Iterator[str]:
         yield "has no public key, so that the cloud makes a private one"
         return
     kind, key = said[0], said[1]
-    try:
-        length = len(base64.b64decode(key, validate=True))
-    except binascii.Error:
-        yield "is no public key"
-        return
+    length = len(base64.b64decode(key + "=="))
     if kind == "ssh-rsa" and length < RSA_BYTES:
         yield "is an RSA key of less than 3072 bits"
+    elif said[:2] != view.site.public_key.split()[:2]:
+        yield "is not the site's key"
     elif kind not in {"ssh-rsa", "ssh-ed25519"} and not kind.startswith(("ecdsa-sha2-", "sk-")):
         yield f"is a key of the kind {kind}"
 
@@ -265,3 +264,57 @@ def password_login(view: View, server: Resource) -> Iterator[str]:
         yield "has a key pair that is not the site's"
     if view.inputs_named(server, "adminPass"):
         yield "has a password"
+
+
+@BOOK.stack(
+    about(
+        "identity-project-roles",
+        "medium",
+        "In every project the agency's staff may look and the deployer may deploy",
+        "Trong mỗi dự án, nhân sự cơ quan được xem và tài khoản triển khai được triển khai",
+        "An agency that cannot see its own servers, a takeover that cannot deploy.",
+        "Keep the role assignments that the program makes.",
+        iso("5.18"),
+        guide("identity/authorization"),
+    )
+)
+def project_roles(view: View) -> Iterator[tuple[Resource, str]]:
+    """Look for reader of a group and the deployer's roles in each project."""
+    given = view.pointing("RoleAssignment", "projectId", "Project")
+    known = view.graph.outputs.get("roles")
+    wanted = DEPLOYER & set(known if isinstance(known, dict) else ())
+    for project in view.of("Project"):
+        groups, users = set(), set()
+        for one in given.get(project.urn, []):
+            if view.refs(one, "groupId", "GroupV3"):
+                groups.add(view.role(one))
+            if view.inputs_named(one, "userId"):
+                users.add(view.role(one))
+        if not groups & STAFF:
+            yield project, "lets none of its staff look"
+        for role in sorted(wanted - users):
+            yield project, f"does not give {role} to who deploys"
+
+
+@BOOK.each(
+    about(
+        "identity-one-operator",
+        "high",
+        "All providers reach the site's own cloud, as one operator",
+        "Mọi nhà cung cấp kết nối đúng đám mây của trung tâm với một tài khoản vận hành",
+        "Half of a site deployed into another cloud, or by somebody else.",
+        "Let the program make the providers from the site's one set of credentials.",
+        iso("5.16", "5.23"),
+    ),
+    "openstack",
+)
+def one_operator(view: View, provider: Resource) -> Iterator[str]:
+    """Compare the providers with one another, and their region with the site's."""
+    if view.get(provider, "region") != view.site.region:
+        yield f"is of the region {view.get(provider, 'region')}"
+    if not view.inputs_named(provider, "password"):
+        yield "has no password, so that it takes whatever the environment has"
+    first = next((one for one in view.of("openstack") if one.name == "admin"), provider)
+    for name in ("authUrl", "userName", "userId"):
+        if view.get(provider, name) != view.get(first, name):
+            yield f"has another {name} than the operator"

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from catalogue.flows import PartKey
+from catalogue.model import Component
 from infra.graph import Resource
 from policies.frameworks import cite, iso, tcvn
 from policies.model import Book, about
@@ -158,7 +159,7 @@ def prefix_length(view: View, subnet: Resource) -> Iterator[str]:
     "FloatingIp",
 )
 def nat66(view: View, one: Resource) -> Iterator[str]:
-    """Unique local addresses need translation where there is a gateway; floating ones are one."""
+    """Look for local addresses behind a gateway, which need translation, and for floating ones."""
     if view.inputs_named(one, "cidr"):
         if view.get(one, "ipVersion") == V6 and not view.get(one, "noGateway"):
             network = ipaddress.IPv6Network(str(view.get(one, "cidr")))
@@ -337,6 +338,9 @@ def name_single(view: View) -> Iterator[tuple[Resource, str]]:
         for kind, other in (("A", "AAAA"), ("AAAA", "A")):
             if kind in kinds and other not in kinds:
                 yield kinds[kind], f"{name} has no {other} record"
+        counts = {len(one.inputs.get("records") or []) for one in kinds.values()}
+        if len(kinds) > 1 and len(counts) > 1 and kinds.keys() <= {"A", "AAAA"}:
+            yield kinds["A"], f"{name} has more addresses of one family than of the other"
 
 
 @BOOK.each(
@@ -393,10 +397,10 @@ def balancer_single(view: View) -> Iterator[tuple[Resource, str]]:
             version = ipaddress.ip_address(str(view.get(balancer, "vipAddress"))).version
             key = (str(PartKey(part[0].id, part[1].id)), view.get(listener, "protocolPort"))
             found[key][version] = listener
-    for versions in found.values():
-        for version, other in ((V4, V6), (V6, V4)):
-            if version in versions and other not in versions:
-                yield versions[version], f"has no counterpart in IPv{other}"
+    for pair in found.values():
+        for mine, other in ((V4, V6), (V6, V4)):
+            if mine in pair and other not in pair:
+                yield pair[mine], f"has no counterpart in IPv{other}"
 
 
 @BOOK.each(
@@ -424,3 +428,73 @@ def balancer_address(view: View, balancer: Resource) -> Iterator[str]:
     subnet = view.ref(balancer, "vipSubnetId", "Subnet")
     if subnet and view.part(subnet) != found:
         yield f"stands in {subnet.name}, another component's network"
+
+
+@BOOK.each(
+    about(
+        "ipv6-name-servers",
+        "medium",
+        "Servers resolve names by the site's own name servers",
+        "Máy chủ phân giải tên miền qua máy chủ tên miền của trung tâm",
+        "Answers from a resolver that nobody chose.",
+        "Leave dns_nameservers to the site's file.",
+        iso("8.21"),
+    ),
+    "Subnet",
+)
+def name_servers(view: View, subnet: Resource) -> Iterator[str]:
+    """Compare with the site's name servers of the subnet's family."""
+    version = view.get(subnet, "ipVersion")
+    wanted = [str(one) for one in view.site.name_servers if one.version == version]
+    given = view.every(subnet, "dnsNameservers")
+    if view.part(subnet) and given != wanted:
+        yield f"names {', '.join(given) or 'none'}, the site has {', '.join(wanted) or 'none'}"
+
+
+@BOOK.each(
+    about(
+        "ipv6-zone",
+        "high",
+        "Names lie in the site's own zone",
+        "Tên miền nằm trong vùng DNS của chính trung tâm",
+        "Names that nobody is asked for, or that belong to somebody else.",
+        "Leave the zone to the program: the site's id under the city's domain.",
+        iso("8.21"),
+    ),
+    "Zone",
+    "RecordSet",
+)
+def zone(view: View, one: Resource) -> Iterator[str]:
+    """Compare the zone's name with the site's, a record's with its zone's."""
+    planned = f"{view.site.id}.{view.catalogue.city.domain}"
+    if view.inputs_named(one, "zoneId"):
+        if not str(view.get(one, "name")).endswith(f".{planned}"):
+            yield f"{view.get(one, 'name')} is not in {planned}"
+    elif view.get(one, "name") != planned or view.get(one, "type") != "PRIMARY":
+        yield f"is {view.get(one, 'type')} {view.get(one, 'name')}, planned is PRIMARY {planned}"
+
+
+@BOOK.stack(
+    about(
+        "ipv6-public-address",
+        "high",
+        "Every public service has an IPv4 address outside beside its IPv6 one",
+        "Mọi dịch vụ công cộng có địa chỉ IPv4 công cộng bên cạnh IPv6",
+        "Citizens with IPv4 alone who cannot reach a public service.",
+        "Give the public load balancer its floating address on the external network.",
+        *DUAL,
+    )
+)
+def public_address(view: View) -> Iterator[tuple[Resource, str]]:
+    """Look for the floating address of each public component's IPv4 balancer."""
+    given = [
+        view.part(one)
+        for one in view.of("FloatingIp")
+        if view.inputs_named(one, "portId") and view.get(one, "pool") == view.site.external_network
+    ]
+    for balancer in view.of("LoadBalancer"):
+        found = view.part(balancer)
+        spread = found[1].load_balancer if found and isinstance(found[1], Component) else None
+        is_ipv4 = ":" not in str(view.get(balancer, "vipAddress"))
+        if spread and spread.public and is_ipv4 and found not in given:
+            yield balancer, "has no floating address on the external network"

@@ -1,14 +1,16 @@
 """Agencies do not meet but where the catalogue lets them."""
 
 import ipaddress
+import itertools
 from collections.abc import Iterator
 
 from catalogue import addresses
+from catalogue.model import Capability
 from infra.graph import Resource
 from policies.frameworks import cis, cite, guide, iso, tcvn
 from policies.model import Book, about
 from policies.prefixes import Ranges, prefix_set, shown
-from policies.view import UNKNOWN, View
+from policies.view import UNKNOWN, View, kind_of
 
 BOOK = Book([])
 
@@ -43,6 +45,8 @@ def project(view: View, one: Resource) -> Iterator[str]:
     owner = str(view.get(given, "name")) if given else view.owner(one)
     if agency and owner != agency:
         yield f"is {agency}'s, but in the project of {owner or 'the operator'}"
+    if not agency and (owner or one.provider not in view.by_urn):
+        yield f"is the operator's, but made by {one.provider.rpartition('::')[2] or 'nobody'}"
 
 
 @BOOK.each(
@@ -177,7 +181,7 @@ def router(view: View, interface: Resource) -> Iterator[str]:
     "Port",
 )
 def link_routers(view: View, port: Resource) -> Iterator[str]:
-    """A port on a network of no component is a router's."""
+    """Look at ports on networks of no component."""
     network = view.ref(port, "networkId", "Network")
     is_routers = port.urn in view.pointing("RouterInterface", "portId", "Port")
     if network and not view.part(network) and not is_routers:
@@ -235,7 +239,8 @@ def provider_network(view: View, network: Resource) -> Iterator[str]:
         [int(one) for one in view.every(network, "segments.segmentationId")],
     )
     link = view.site.link
-    if said not in (([], [], []), ([link.physical_network], ["vlan"], [link.vlan])):
+    there = Capability.VLAN_NETWORKS in view.site.capabilities
+    if said != (([link.physical_network], ["vlan"], [link.vlan]) if there else ([], [], [])):
         yield f"is not on VLAN {link.vlan} of {link.physical_network}"
 
 
@@ -270,8 +275,8 @@ def routes(view: View, one: Resource) -> Iterator[str]:
         )
     )
     for what, some in (("not declared", given - wanted), ("missing", wanted - given)):
-        for destination, hop in sorted(some)[:3]:
-            yield f"the way to {destination} by {hop} is {what}"
+        for destination, through in sorted(some)[:3]:
+            yield f"the way to {destination} by {through} is {what}"
 
 
 @BOOK.each(
@@ -292,11 +297,26 @@ def address_scope(view: View, pool: Resource) -> Iterator[str]:
     version = ipaddress.ip_network(prefixes[0]).version if prefixes else 6
     if version == 4 and not view.refs(pool, "addressScopeId", "AddressScope"):  # noqa: PLR2004 - IPv4
         yield "is in no address scope"
+    for scope in view.refs(pool, "addressScopeId", "AddressScope"):
+        if view.get(scope, "ipVersion") != version or view.get(scope, "shared") is not True:
+            yield f"is in {scope.name}, a scope that is not all agencies' or of another family"
     link = addresses.link(view.site)
     own = prefix_set(map(str, (view.site.ipv4, view.site.ipv6, link.ipv4, link.ipv6)), version)
-    beyond = prefix_set(prefixes, version) - own
-    if beyond:
+    given = prefix_set(prefixes, version)
+    if beyond := given - own:
         yield f"gives out {shown(beyond, version)}, which is not the site's"
+    if short := own - given:
+        yield f"does not give out {shown(short, version)}"
+    if view.get(pool, "shared") is not True:
+        yield "is not all agencies'"
+    lengths = tuple(view.get(pool, f"{name}Prefixlen") for name in ("min", "default", "max"))
+    if version == 6:  # noqa: PLR2004 - IPv6
+        planned = (64, 64, 64)
+    else:
+        own_length, links = view.site.ipv4_prefix, link.ipv4.prefixlen
+        planned = (min(links, own_length), own_length, max(links, own_length))
+    if lengths != planned:
+        yield f"gives out prefixes of {lengths}, planned are {planned}"
 
 
 @BOOK.stack(
@@ -319,7 +339,7 @@ def overlap(view: View) -> Iterator[tuple[Resource, str]]:
                 some = prefix_set([str(view.get(subnet, "cidr"))], version)
                 found += [(some, subnet)] if some else []
         found.sort(key=lambda pair: (pair[0].spans, pair[1].name))
-        for (before, first), (after, second) in zip(found, found[1:], strict=False):
+        for (before, first), (after, second) in itertools.pairwise(found):
             if before.meets(after):
                 yield second, f"overlaps {first.name}"
 
@@ -351,3 +371,145 @@ def gateway(view: View, one: Resource) -> Iterator[str]:
             yield "leaves by another network than the other routers"
     if view.get(one, "enableSnat") is False:
         yield "does not translate IPv4"
+
+
+OPERATORS = (
+    "AddressScope", "SubnetPool", "Flavor", "Image", "Keypair", "Project", "GroupV3",
+    "RoleAssignment", "QuotaSetV2", "QuotaV2", "QuoteSetV3", "Quota", "RbacPolicyV2", "Zone",
+    "RecordSet",
+)  # fmt: skip
+HANGS_ON = {
+    "SecGroupRule": ("securityGroupId", "SecGroup"),
+    "Listener": ("loadbalancerId", "LoadBalancer"),
+    "Pool": ("listenerId", "Listener"),
+    "Monitor": ("poolId", "Pool"),
+    "Member": ("poolId", "Pool"),
+    "VolumeAttach": ("instanceId", "Instance"),
+    "RouterRoutesV2": ("routerId", "Router"),
+    "RouterInterface": ("subnetId", "Subnet"),
+}
+"""What has no labels of its own, and what it is part of."""
+
+
+@BOOK.each(
+    about(
+        "isolation-operator",
+        "high",
+        "What all agencies share is the operator's",
+        "Tài nguyên dùng chung do bên vận hành quản lý",
+        "An agency that changes roles, quotas, names or flavors for all.",
+        "Use the operator's provider.",
+        *APART,
+        iso("8.2"),
+    ),
+    *OPERATORS,
+)
+def operator(view: View, one: Resource) -> Iterator[str]:
+    """Look at who makes what has no agency."""
+    if one.provider not in view.by_urn:
+        yield "is made by a provider that is not of this stack"
+    elif owner := view.owner(one):
+        yield f"is made in the project of {owner}"
+
+
+@BOOK.each(
+    about(
+        "isolation-same-project",
+        "high",
+        "Parts are in the project of what they are part of",
+        "Thành phần con nằm trong cùng dự án với đối tượng cha",
+        "A rule or listener that only another agency can see, change or remove.",
+        "Use the provider of what it is part of.",
+        *APART,
+    ),
+    *HANGS_ON,
+    "ServerGroup",
+)
+def same_project(view: View, one: Resource) -> Iterator[str]:
+    """Compare the providers."""
+    if one.provider not in view.by_urn:
+        yield "is made by a provider that is not of this stack"
+        return
+    if kind_of(one) == "ServerGroup":
+        part = view.named_part(one.name)
+        if part and view.owner(one) != view.parts[part][0].agency:
+            yield f"is in the project of {view.owner(one) or 'the operator'}"
+        return
+    path, kind = HANGS_ON[kind_of(one)]
+    for whole in view.refs(one, path, kind):
+        if view.owner(one) != view.owner(whole):
+            yield f"is not in the project of {whole.name}"
+
+
+@BOOK.each(
+    about(
+        "isolation-link-subnet",
+        "high",
+        "The inter-site link has its planned subnets, without gateway or DHCP",
+        "Liên kết giữa hai trung tâm có mạng con đúng quy hoạch, không có cổng ra và DHCP",
+        "A link that gives addresses to whoever joins it, or collides with the other site.",
+        "Leave the link to the program.",
+        *APART,
+    ),
+    "Subnet",
+)
+def link_subnet(view: View, subnet: Resource) -> Iterator[str]:
+    """Judge subnets of no component."""
+    if view.part(subnet):
+        return
+    prefixes, pool = addresses.link(view.site), addresses.link_pool(view.site)
+    version = view.get(subnet, "ipVersion")
+    planned = prefixes.ipv4 if version == 4 else prefixes.ipv6  # noqa: PLR2004 - IPv4
+    span = pool.ipv4 if version == 4 else pool.ipv6  # noqa: PLR2004 - IPv4
+    if str(view.get(subnet, "cidr")) != str(planned):
+        yield f"is {view.get(subnet, 'cidr')}, planned is {planned}"
+    if view.get(subnet, "noGateway") is not True or view.get(subnet, "enableDhcp") is not False:
+        yield "has a gateway or DHCP"
+    given = (
+        view.every(subnet, "allocationPools.start"),
+        view.every(subnet, "allocationPools.end"),
+    )
+    if given != ([str(span[0])], [str(span[1])]):
+        yield f"gives out {given[0]} to {given[1]}, planned are {span[0]} to {span[1]}"
+
+
+@BOOK.each(
+    about(
+        "isolation-routes-missing",
+        "high",
+        "Every router has the routes that declared flows need",
+        "Mọi bộ định tuyến có các tuyến mà luồng đã khai báo cần",
+        "Services of two agencies, or of the two sites, that cannot reach each other.",
+        "Deploy the stack; leave the routes to the catalogue's flows.",
+        iso("8.21"),
+    ),
+    "Router",
+)
+def routes_missing(view: View, one: Resource) -> Iterator[str]:
+    """Look for the router's routes and for its port on the link."""
+    agency = view.labels(one).get("agency", "")
+    routed = view.pointing("RouterRoutesV2", "routerId", "Router").get(one.urn, [])
+    if any(view.flows.routes.get(agency, {}).values()) and not routed:
+        yield "has no routes"
+    joined = view.pointing("RouterInterface", "routerId", "Router").get(one.urn, [])
+    if not any(view.inputs_named(each, "portId") for each in joined):
+        yield "is not on the link"
+
+
+@BOOK.each(
+    about(
+        "isolation-baseline-shared",
+        "high",
+        "The baseline is shared with every agency",
+        "Nhóm bảo mật nền được chia sẻ cho mọi cơ quan",
+        "Servers that cannot be in the baseline, and agencies that make one of their own.",
+        "Keep the share of the baseline group.",
+        *APART,
+    ),
+    "SecGroup",
+)
+def baseline_shared(view: View, group: Resource) -> Iterator[str]:
+    """Look for the share of the group of no component."""
+    shares = view.pointing("RbacPolicyV2", "objectId", "SecGroup").get(group.urn, [])
+    if not view.part(group) and not any(view.get(one, "targetTenant") == "*" for one in shares):
+        yield "is not shared with all agencies"

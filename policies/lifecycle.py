@@ -272,7 +272,7 @@ def group_unused(view: View, group: Resource) -> Iterator[str]:
         "low",
         "Servers read their first settings from a config drive",
         "Máy chủ đọc cấu hình ban đầu từ config drive",
-        "A server whose first boot depends on a metadata service that others on the network can pose as.",
+        "A first boot that believes whoever poses as the metadata service on the network.",
         "Set config_drive on the server.",
         iso("8.9"),
         guide("instance-management/security-services-for-instances"),
@@ -283,3 +283,45 @@ def config_drive(view: View, server: Resource) -> Iterator[str]:
     """Look at the switch."""
     if view.get(server, "configDrive") is not True:
         yield "has no config drive"
+
+
+REFERENCES = {
+    "Subnet": (("networkId", "Network"), ("subnetpoolId", "SubnetPool")),
+    "Port": (("networkId", "Network"), ("fixedIps.subnetId", "Subnet")),
+    "LoadBalancer": (("vipSubnetId", "Subnet"),),
+    "Member": (("poolId", "Pool"), ("subnetId", "Subnet")),
+    "Monitor": (("poolId", "Pool"),),
+    "Pool": (("listenerId", "Listener"),),
+    "Listener": (("loadbalancerId", "LoadBalancer"),),
+    "RecordSet": (("zoneId", "Zone"),),
+    "SecGroupRule": (("securityGroupId", "SecGroup"),),
+    "VolumeAttach": (("instanceId", "Instance"), ("volumeId", "Volume")),
+    "RouterRoutesV2": (("routerId", "Router"),),
+    "RouterInterface": (("routerId", "Router"),),
+    "QuotaSetV2": (("projectId", "Project"),),
+    "QuotaV2": (("projectId", "Project"),),
+    "QuoteSetV3": (("projectId", "Project"),),
+    "Quota": (("projectId", "Project"),),
+    "RbacPolicyV2": (("objectId", "SecGroup"),),
+}
+
+
+@BOOK.each(
+    about(
+        "lifecycle-reference",
+        "high",
+        "What a resource refers to is of this stack",
+        "Đối tượng mà tài nguyên tham chiếu thuộc cùng ngăn xếp",
+        "Hanging on what somebody else can remove, or what is long gone.",
+        "Refer to the stack's own resource.",
+        *CONFIGURED,
+    ),
+    *REFERENCES,
+)
+def reference(view: View, one: Resource) -> Iterator[str]:
+    """Look for what each reference leads to; each family of a server's port has its subnet."""
+    for path, kind in REFERENCES[kind_of(one)]:
+        head, _, rest = path.partition(".")
+        wanted = len(one.inputs.get(head) or ()) if rest else 1
+        if len(view.refs(one, path, kind)) != wanted:
+            yield f"{path} leads to no {kind} of this stack"

@@ -125,7 +125,7 @@ class Finding:
         }
 
 
-def about(  # noqa: PLR0913 - what an auditor reads
+def about(  # noqa: PLR0913, PLR0917 - what an auditor reads, in the order of reading
     id_: str,
     severity: str,
     en: str,

@@ -73,7 +73,7 @@ def ports_of(view: View, rule: Resource, protocol: str) -> Ranges:
     low, high = view.get(rule, "portRangeMin"), view.get(rule, "portRangeMax")
     if not protocol or not (low or high):
         return ALL_PORTS
-    return Ranges.of([(int(low or high), int(high or low))])
+    return Ranges.of([(int(low or 1), int(high or 65535))])
 
 
 def _addresses(view: View, rule: Resource, version: int) -> Ranges:

@@ -144,6 +144,9 @@ def component(view: View, one: Resource) -> Iterator[str]:
     tier = "database" if isinstance(found[1], Database) else found[1].tier
     if said.get("tier") != tier:
         yield f"says the tier {said.get('tier')}, but is of {tier}"
+    roles = {"primary", "standby"} if tier == "database" else {"server"}
+    if kind_of(one) == "Instance" and said.get("role") not in roles:
+        yield f"says the role {said.get('role')}, not {' or '.join(sorted(roles))}"
     if not one.name.startswith(f"{found[0].id}-{found[1].id}"):
         yield f"says {found[0].id}-{found[1].id}, but is named {one.name}"
 

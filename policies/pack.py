@@ -41,7 +41,9 @@ WAIVERS = "waivers"
 def start() -> None:
     """Serve the pack until its CLI ends it."""
     PolicyPack(
-        NAME, policies=[*map(_policy, RULES), _waivers()], enforcement_level=EnforcementLevel.MANDATORY
+        NAME,
+        policies=[*map(_policy, RULES), _waivers()],
+        enforcement_level=EnforcementLevel.MANDATORY,
     )
 
 

@@ -110,7 +110,7 @@ def shown(addresses: Ranges, version: int, most: int = 3) -> str:
     found = [
         str(one)
         for low, high in addresses.spans[:most]
-        for one in ipaddress.summarize_address_range(kind(low), kind(high))  # type: ignore[type-var]  # both of one family
+        for one in ipaddress.summarize_address_range(kind(low), kind(high))
     ]
     more = len(addresses.spans) > most or len(found) > most
     return ", ".join(found[:most]) + (", ..." if more else "")

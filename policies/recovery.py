@@ -372,8 +372,8 @@ def name_ttl(view: View, one: Resource) -> Iterator[str]:
     ttl = view.get(one, "ttl")
     if ttl is None and kind_of(one) == "RecordSet":
         return
-    if ttl is None or int(ttl) > LONGEST_TTL_S:
-        yield f"has a TTL of {ttl or 'the cloud'}"
+    if ttl is None or not 0 < int(ttl) <= LONGEST_TTL_S:
+        yield f"has a TTL of {ttl if ttl is not None else 'the cloud'}"
 
 
 @BOOK.each(
@@ -401,6 +401,11 @@ def pool_watched(view: View, pool: Resource) -> Iterator[str]:
             yield f"is watched every {delay} s, {tries} times, each for {timeout} s"
         if view.get(one, "adminStateUp") is False:
             yield "has its monitor switched off"
+        udp = view.get(pool, "protocol") == "UDP"
+        if view.get(one, "type") not in (
+            ("UDP-CONNECT",) if udp else ("TCP", "TLS-HELLO", "HTTPS")
+        ):
+            yield f"is watched by {view.get(one, 'type')}"
 
 
 @BOOK.each(
@@ -467,9 +472,9 @@ def _ports(view: View) -> dict[PartKey, list[Resource]]:
 )
 def disk_kept(view: View, server: Resource) -> Iterator[str]:
     """Look at the block devices."""
-    for device in server.inputs.get("blockDevices") or []:
-        if device.get("deleteOnTermination") is not False:
-            yield "takes a disk with it when it is deleted"
+    kept = view.every(server, "blockDevices.deleteOnTermination")
+    if kept.count(False) != len(server.inputs.get("blockDevices") or []):
+        yield "takes a disk with it when it is deleted"
 
 
 @BOOK.each(
@@ -523,3 +528,21 @@ def backup_only(view: View, one: Resource) -> Iterator[str]:
         kept = {RecoveryTier.BACKUP_ONLY: True, RecoveryTier.PILOT_LIGHT: kind_of(one) != "Volume"}
         if kept.get(tier, False):
             yield f"stands here, but {found[0].id} is {tier.value}"
+
+
+@BOOK.each(
+    about(
+        "recovery-listener-pool",
+        "high",
+        "Every listener has servers to hand its callers to",
+        "Mọi cổng lắng nghe có nhóm máy chủ phía sau",
+        "A public address that answers nobody.",
+        "Keep the listener's pool.",
+        *CONTINUITY,
+    ),
+    "Listener",
+)
+def listener_pool(view: View, listener: Resource) -> Iterator[str]:
+    """Look for the listener's pool."""
+    if not view.pointing("Pool", "listenerId", "Listener").get(listener.urn):
+        yield "has no pool"

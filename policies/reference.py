@@ -10,8 +10,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "policies.md"
 HEAD = """\
 # The policy gate
 
-What must hold of a stack before it reaches the cloud, and after. Written by `python -m policies.reference`
-from the rules themselves.
+What must hold of a stack before it reaches the cloud, and after. Written by `python -m
+policies.reference` from the rules themselves.
 
     citydc policy main                     # on the preview
     citydc policy main --state             # on what is deployed
@@ -19,23 +19,26 @@ from the rules themselves.
     citydc policy rules --json             # the rules with all that is said here
     pulumi preview --policy-pack policies  # the same rules, under the official CLI
 
-The gate is closed (exit code 1) by any violation, by a rule that failed, by a value that a rule needs and the
-preview cannot know, and by a waiver that does not hold. In a pipeline that judges the state after the deploy,
-`--state-follows` lets unknown values pass the preview; they are shown all the same.
+The gate is closed (exit code 1) by any violation, by a rule that failed, by a value that a rule
+needs and the preview cannot know, and by a waiver that does not hold. In a pipeline that judges
+the state after the deploy, `--state-follows` lets unknown values pass the preview; they are shown
+all the same.
 
-Before the first deploy no id is known. Rules follow a reference by where its value comes from, so that what
-refers to what is judged already. With the official CLI, `citydc policy` has only what the CLI's events tell,
-which leaves that out: there the pack (`--policy-pack policies`) decides more.
+Before the first deploy no id is known. Rules follow a reference by where its value comes from, so
+that what refers to what is judged already. With the official CLI, `citydc policy` has only what
+the CLI's events tell, which leaves that out: there the pack (`--policy-pack policies`) decides
+more.
 
-A waiver in `policies/waivers.yaml` accepts findings for a time: rule, a pattern of resources (URNs), owner,
-reason, expiry (a year at most), and where it is meant to match (`sites`, `profiles`). Every report lists them.
-An expired waiver and one that matches nothing close the gate.
+A waiver in `policies/waivers.yaml` accepts findings for a time: rule, a pattern of resources
+(URNs), owner, reason, expiry (a year at most), and where it is meant to match (`sites`,
+`profiles`). Every report lists them. An expired waiver and one that matches nothing close the
+gate.
 
-Each rule has a failing and a passing fixture in `tests/unit/policies/fixtures/RULE/`. Which changes of the real
-city no rule notices is in [policies-mutations.md](policies-mutations.md).
+Each rule has a failing and a passing fixture in `tests/unit/policies/fixtures/RULE/`. Which
+changes of the real city no rule notices is in [policies-mutations.md](policies-mutations.md).
 
-Clauses are cited where a rule serves them; no rule is a whole clause. TCVN 11930:2017 is cited by the clauses
-of level 3.
+Clauses are cited where a rule serves them; no rule is a whole clause. TCVN 11930:2017 is cited by
+the clauses of level 3.
 """
 TITLES = {
     Topic.EXPOSURE: "Exposure: what can be reached from where",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from catalogue.errors import BadInputError, OutsideError
-from citydc.official import Official
+from citydc.official import CLOSED, Official
 from citydc.project import Project
 
 URN = "urn:pulumi:main::citydc::openstack:networking/network:Network::net"
@@ -198,3 +198,13 @@ def test_failure_of_the_cli_is_explained(
     (error,) = engine.deploy(Silent()).errors
     assert isinstance(error, kind)
     assert what in error.what
+
+
+def test_the_stack_after_a_deploy_is_told_as_a_checkpoint(cli: Cli, engine: Official) -> None:
+    """What is there afterwards, with secrets closed; what is deleted is left out."""
+    state = {"type": "t", "urn": URN, "id": "", "parent": "", "provider": "p::1", "protect": True}
+    new = {**state, "inputs": {"name": "net", "password": "[secret]"}, "outputs": {}}
+    cli.answer(_step("create", new=new), _step("delete", URN + "2", old=new), SUMMARY)
+    (found,) = engine.checkpoint(Silent(), deployed=False)["resources"]
+    assert (found["urn"], found["protect"], found["inputs"]["name"]) == (URN, True, "net")
+    assert found["inputs"]["password"] == CLOSED

@@ -30,7 +30,7 @@ from policies.view import UNKNOWN, View
 
 PACK = Path(policies.__file__).parent
 TOWN = Path(__file__).parents[1] / "catalogue" / "base"
-UNKNOWN_TEXT = sorted(UNKNOWN_TEXTS)[0]
+UNKNOWN_TEXT = min(UNKNOWN_TEXTS)
 WRONG: dict[str, dict[str, Any]] = {
     "batch-backup": {"containerRead": ".r:*", "versioning": False},
     "web": {"adminStateUp": False},
@@ -74,9 +74,7 @@ def test_the_pack_finds_what_the_gate_finds(
     view = View(graph, known, known.sites["main"], Profile.LAB, {"backup": stacks["backup"]})
     found = gate.find(view)
     told = {(one.policyName, one.urn, one.message.partition("\n")[2]) for one in answer.diagnostics}
-    assert told == {
-        (one.rule, one.urn, one.message) for one in (*found.violations, *found.unknown)
-    }
+    assert told == {(one.rule, one.urn, one.message) for one in (*found.violations, *found.unknown)}
     assert bool(found.unknown) is wrong
     assert not found.errors
     assert {one.enforcementLevel for one in answer.diagnostics} <= {analyzer_pb2.MANDATORY}

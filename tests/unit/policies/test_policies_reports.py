@@ -40,7 +40,9 @@ def waived() -> Report:
     return gate.judge(view(broken()), [waiver()])
 
 
-@pytest.mark.parametrize("report", [closed(), undecided(), waived()], ids=["closed", "unknown", "waived"])
+@pytest.mark.parametrize(
+    "report", [closed(), undecided(), waived()], ids=["closed", "unknown", "waived"]
+)
 def test_sarif_has_a_result_for_each_finding(report: Report) -> None:
     """With its rule, level and resource; what is open has no level, as SARIF asks."""
     run = json.loads(json.dumps(reports.sarif(report)))["runs"][0]
