@@ -142,13 +142,15 @@ def test_addresses_are_as_planned(site: str, graph: Graph) -> None:
 
 
 def test_balancers_hear_the_declared_callers_of_their_family(site: str, graph: Graph) -> None:
-    """Only those, and they spread to every server."""
+    """Only those, or their own network alone where there are none; all servers are behind."""
     balanced = flows.resolve(city(), city().sites[site], Profile.LAB).balanced
     callers = {str(key): found for key, found in balanced.items()}
     for listener in graph.of("Listener"):
         fleet, _, family = listener.name.rpartition("-")
+        subnet = one(graph, "Subnet", f"{fleet}-{family}")
         assert listener.inputs["allowedCidrs"] == [
-            str(prefix) for prefix in getattr(callers[fleet], family)
+            str(prefix) for prefix in getattr(callers[fleet], family) or [subnet.inputs["cidr"]]
+        ], family)
         ]
     assert len(graph.of("Monitor")) == len(graph.of("Pool")) == len(graph.of("LoadBalancer"))
     members = Counter(member.inputs["poolId"] for member in graph.of("Member"))

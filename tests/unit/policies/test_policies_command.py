@@ -20,8 +20,8 @@ from infra import offline
 from infra.graph import Graph
 from infra.settings import Settings
 from lab.engine import UNKNOWN as ENGINES_UNKNOWN
-from lab.engine import Result, Secret
 from lab.engine import Resource as EngineResource
+from lab.engine import Result, Secret
 from policies import gate, sources, waivers
 from policies.view import UNKNOWN, View, kind_of
 
