@@ -11,7 +11,8 @@ MAY_IMPORT = {
     "catalogue": set(),
     "infra": {"catalogue"},
     "lab": {"catalogue", "infra", "citydc", "lab"},
-    "citydc": {"catalogue", "infra", "lab"},
+    "policies": {"catalogue", "infra"},
+    "citydc": {"catalogue", "infra", "lab", "policies"},
     "benchmarks": {"catalogue", "citydc", "lab"},
 }
 

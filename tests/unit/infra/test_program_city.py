@@ -150,7 +150,6 @@ def test_balancers_hear_the_declared_callers_of_their_family(site: str, graph: G
         subnet = one(graph, "Subnet", f"{fleet}-{family}")
         assert listener.inputs["allowedCidrs"] == [
             str(prefix) for prefix in getattr(callers[fleet], family) or [subnet.inputs["cidr"]]
-        ], family)
         ]
     assert len(graph.of("Monitor")) == len(graph.of("Pool")) == len(graph.of("LoadBalancer"))
     members = Counter(member.inputs["poolId"] for member in graph.of("Member"))

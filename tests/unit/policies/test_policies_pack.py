@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]  # it has no types
 import pytest
 from google.protobuf import (  # type: ignore[import-untyped]  # it has no types
     empty_pb2,
