@@ -64,7 +64,6 @@ _CLAUSES = {
         "3.10": "Encrypt sensitive data in transit",
         "3.11": "Encrypt sensitive data at rest",
         "3.12": "Segment data processing and storage based on sensitivity",
-        "4.4": "Implement and manage a firewall on servers",
         "5.4": "Restrict administrator privileges to dedicated administrator accounts",
         "6.8": "Define and maintain role-based access control",
         "11.1": "Establish and maintain a data recovery process",
@@ -92,10 +91,11 @@ _CLAUSES = {
         "art. 5": "Principles of determining the level",
     },
     DECREE_13: {"art. 26": "Measures to protect personal data"},
-    "RFC 4890": {"4.3": "ICMPv6 that must or should not be dropped in transit"},
-    "RFC 4864": {"4": "Local network protection for IPv6, without address translation"},
+    "RFC 4890": {"4.3": "Recommendations for ICMPv6 transit traffic"},
+    "RFC 4864": {"4": "Using IPv6 to provide the market perceived benefits of NAT"},
+    "RFC 4291": {"2.5.1": "Interface identifiers"},
     "RFC 4861": {"6.2.3": "Router advertisement message content"},
-    "RFC 7381": {"3": "Enterprise IPv6 deployment: external phase"},
+    "RFC 7381": {"3": "External phase", "4": "Internal phase"},
 }
 
 

@@ -15,7 +15,7 @@ from policies.view import View
 
 BOOK = Book([])
 
-DUAL = (cite("RFC 7381", "3"), iso("8.21"))
+DUAL = (cite("RFC 7381", "3", "4"), iso("8.21"))
 LENGTH = 64
 PRIVATE = prefix_set(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"], 4)
 V4, V6 = 4, 6
@@ -133,7 +133,7 @@ def mixed_modes(view: View, network: Resource) -> Iterator[str]:
         "Mạng con IPv6 có độ dài /64",
         "Address assignment and neighbour discovery that fail in ways hard to find.",
         "Take a /64 from the site's pool.",
-        cite("RFC 7381", "3"),
+        cite("RFC 4291", "2.5.1"),
     ),
     "Subnet",
 )

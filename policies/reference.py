@@ -29,6 +29,11 @@ that what refers to what is judged already. With the official CLI, `citydc polic
 the CLI's events tell, which leaves that out: there the pack (`--policy-pack policies`) decides
 more.
 
+Where the ways to judge can differ: a preview has what the program declares, `--state` what the last
+deploy left (drift is `citydc drift`'s matter), the pack what the provider answers, in which an
+input that was left out can stand with the cloud's default. Whether a value is sealed in the state,
+only `citydc policy` sees. The live cloud is not judged by itself yet.
+
 A waiver in `policies/waivers.yaml` accepts findings for a time: rule, a pattern of resources
 (URNs), owner, reason, expiry (a year at most), and where it is meant to match (`sites`,
 `profiles`). Every report lists them. An expired waiver and one that matches nothing close the

@@ -55,6 +55,7 @@ def sarif(report: Report) -> dict[str, Any]:
                     "profile": report.profile,
                     "on": report.on,
                     "passed": report.passed,
+                    "waivers": [one.as_json() for one in report.waivers],
                 },
             }
         ],
@@ -96,6 +97,11 @@ def junit(report: Report) -> str:
     """Return the report as JUnit's XML: a case for each rule, skipped where all is waived."""
     root = ET.Element("testsuites", name="citydc policy")
     suite = ET.SubElement(root, "testsuite", name=f"{report.site} {report.on}")
+    if report.waivers:
+        properties = ET.SubElement(suite, "properties")
+        for one in report.waivers:
+            said = f"{one.resource}: {one.owner}, until {one.expiry}: {one.reason.strip()}"
+            ET.SubElement(properties, "property", name=f"waiver {one.rule}", value=said)
     for rule in RULES:
         case = ET.SubElement(
             suite, "testcase", classname=f"policies.{rule.about.topic.value}", name=rule.id
@@ -112,9 +118,9 @@ def junit(report: Report) -> str:
     case = ET.SubElement(suite, "testcase", classname="policies", name="waivers")
     _add(case, "failure", "waivers that do not hold", report.waiver_faults)
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        count = sum(one.find(tag) is not None for one in suite)
+        count = sum(one.find(tag) is not None for one in suite.iter("testcase"))
         suite.set(name, str(count))
-    suite.set("tests", str(len(suite)))
+    suite.set("tests", str(len(suite.findall("testcase"))))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

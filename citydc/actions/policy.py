@@ -118,18 +118,18 @@ def _show(report: "Report") -> None:
     _findings("violations", report.found.violations)
     _findings("unknown before the deployment", report.found.unknown)
     _findings("failed", [*report.found.errors, *report.waiver_faults])
-    if report.waived:
-        console.say(f"waived: {len(report.waived)}")
+    if report.waivers:
+        console.say(f"waivers: {len(report.waivers)}")
         _table(
             [
                 (
-                    finding.rule,
-                    finding.urn.rpartition("::")[2],
-                    waiver.owner,
-                    f"until {waiver.expiry}",
-                    waiver.reason.strip(),
+                    one.rule,
+                    f"{sum(waiver == one for _, waiver in report.waived)} waived here",
+                    one.owner,
+                    f"until {one.expiry}",
+                    one.reason.strip(),
                 )
-                for finding, waiver in report.waived
+                for one in report.waivers
             ]
         )
     if report.state_follows and report.found.unknown:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from policy_town import TODAY
 
 import catalogue
 from catalogue.model import Catalogue, Profile
@@ -37,7 +38,8 @@ def stack(site: str, profile: Profile) -> Graph:
 def judged(graph: Graph, site: str, profile: Profile) -> gate.Report:
     """Return the gate's decision on a stack of the city."""
     peers = {OTHER[site]: stack(OTHER[site], profile)}
-    return gate.judge(View(graph, city(), city().sites[site], profile, peers), waivers.read())
+    view = View(graph, city(), city().sites[site], profile, peers, TODAY)
+    return gate.judge(view, waivers.read())
 
 
 @pytest.mark.parametrize("site", OTHER)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from policy_town import stack, town
 
 import catalogue
@@ -191,6 +192,24 @@ def test_what_cannot_be_judged_is_no_pass(
     ended, _, err = run(answer, *arguments)
     assert ended == code
     assert said in err
+
+
+def test_waivers_are_listed_whatever_they_waive(
+    run: Any, sound: dict[str, Any], tmp_path: Path
+) -> None:
+    """One that is meant for another profile too."""
+    waiver = {
+        "rule": "lifecycle-image-moving",
+        "resource": "*",
+        "owner": "science-technology",
+        "reason": "The build is chosen in spring.",
+        "expiry": "2026-12-31",
+        "profiles": ["production"],
+    }
+    text = yaml.safe_dump({"waivers": [waiver]})
+    (tmp_path / "waivers.yaml").write_text(text, encoding="utf-8")
+    _, out, _ = run(sound, "main")
+    assert "lifecycle-image-moving  0 waived here  science-technology" in out
 
 
 def test_a_malformed_waiver_file_is_an_error(
