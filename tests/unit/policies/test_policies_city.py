@@ -17,6 +17,7 @@ from infra import offline
 from infra.graph import Graph
 from infra.settings import Settings
 from lab.engine import deployment
+from lab.engine.kinds.invokes import INVOKES
 from policies import gate, sources, waivers
 from policies.view import View
 
@@ -68,7 +69,7 @@ def test_the_first_preview_of_the_embedded_engine_passes(
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
     monkeypatch.setenv("PULUMI_BACKEND_URL", (tmp_path / "state").as_uri())
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "open sesame")
-    monkeypatch.setattr(deployment, "INVOKES", dict.fromkeys(deployment.INVOKES, _looked_up))
+    monkeypatch.setattr(deployment, "INVOKES", dict.fromkeys(INVOKES, _looked_up))
     made = Embedded._engine
 
     def without_cloud(self: Embedded, progress: Any) -> Any:
