@@ -29,6 +29,7 @@ COUNTED = {
 }  # fmt: skip
 MOST_GIB_PER_VCPU = 16
 UNLIMITED = -1
+GPU = Capability.GPU
 
 
 @BOOK.stack(
@@ -222,6 +223,10 @@ def flavor_size(view: View, one: Resource) -> Iterator[str]:
     vcpus, ram = int(view.get(one, "vcpus") or 0), int(view.get(one, "ram") or 0)
     if (vcpus, ram) != (known.vcpus, known.ram_mib):
         yield f"has {vcpus} vCPUs and {ram} MiB, described are {known.vcpus} and {known.ram_mib}"
+    devices = known.device_specs if view.production and GPU in view.site.capabilities else {}
+    specs = {**known.extra_specs, **devices}
+    if (view.get(one, "extraSpecs") or {}) != specs:
+        yield f"has the extra specs {view.get(one, 'extraSpecs')}, described are {specs}"
     if ram > vcpus * MOST_GIB_PER_VCPU * 1024:
         yield f"has {ram / 1024:.0f} GiB for {vcpus} vCPUs"
     all_nodes = [node for rack in view.site.racks for node in rack.nodes]

@@ -302,7 +302,7 @@ def cleartext_port(view: View, rule: Resource) -> Iterator[str]:
     about(
         "encryption-container-public",
         "critical",
-        "Only containers that are declared public can be read by all",
+        "Containers that are declared public can be read by all, and only those",
         "Chỉ kho đối tượng được khai báo công khai mới đọc được công khai",
         "Personal data and backups on the Internet for everyone.",
         "Remove container_read, or declare the bucket `public_read`.",
@@ -323,9 +323,12 @@ def container_public(view: View, container: Resource) -> Iterator[str]:
         if bucket.public_read
     }
     read = str(view.get(container, "containerRead") or "")
-    if any(mark in read for mark in PUBLIC) and view.get(container, "name") not in public:
+    if view.get(container, "name") in public:
+        if read not in {".r:*", ".r:*,.rlistings"}:
+            yield f"is declared public, but is read by {read or 'nobody'}"
+    elif any(mark in read for mark in PUBLIC):
         yield f"everyone reads it ({read})"
-    elif read and not any(mark in read for mark in PUBLIC):
+    elif read:
         yield f"other projects read it ({read})"
 
 

@@ -294,8 +294,8 @@ def icmp(view: View, rule: Resource) -> Iterator[str]:
     about(
         "exposure-listener-callers",
         "critical",
-        "A load balancer hears only the declared callers",
-        "Bộ cân bằng tải chỉ nghe các bên gọi đã khai báo",
+        "A load balancer hears the declared callers, and only those",
+        "Bộ cân bằng tải nghe đúng các bên gọi đã khai báo",
         "A service for agencies that everyone on the Internet can use.",
         "Leave allowed_cidrs to the catalogue's `from`; without it octavia hears everyone.",
         *NETWORK,
@@ -319,6 +319,8 @@ def listener_callers(view: View, listener: Resource) -> Iterator[str]:
     beyond = hears - prefix_set(map(str, [*known, own.ipv4, own.ipv6]), version)
     if beyond:
         yield f"hears {shown(beyond, version)}, which is not declared"
+    if deaf := prefix_set(map(str, known), version) - hears:
+        yield f"does not hear {shown(deaf, version)}, which is declared"
 
 
 @BOOK.each(

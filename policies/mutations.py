@@ -191,8 +191,8 @@ HEAD = """\
 Every property of the city's main site in production, changed one at a time: removed, emptied,
 flipped, doubled, zeroed, widened, replaced, made in another project, unprotected, or the whole
 resource removed. Of each kind of resource, property and way one is tried. Written by
-`python -m policies.mutations`; a test tries the same on a small city and fails for a mutation that
-is neither noticed nor told here with its reason.
+`python -m policies.mutations` (some minutes); a test tries some of them on a small city and fails
+for one that is neither noticed nor told here with its reason.
 """
 
 
