@@ -43,6 +43,7 @@ generate: setup
 	.venv/bin/python -m catalogue.schemas
 	.venv/bin/python -m infra.outputs
 	.venv/bin/python -m infra.inventory
+	.venv/bin/python -m policies.reference
 
 # Pins every package anew; commit the result.
 lock: setup
