@@ -75,6 +75,7 @@ def _endpoints(built: CityService) -> list[Values]:
 
 
 def _endpoint(built: CityService, part: str, listen: Listen) -> Values:
+    """Describe a port; a part's names lead to its balancer, so only what that spreads has them."""
     fleet, tier = built.fleets[part], built.tiers.get(part)
     balancers = tier.balancers if tier and tier.listen == listen else None
     called = [fleet.prefixes.balancer] if balancers else list(fleet.addresses.values())
@@ -93,7 +94,9 @@ def _endpoint(built: CityService, part: str, listen: Listen) -> Values:
         "public": floating is not None,
         "public_ipv4": floating.address if floating else None,
         "dns_names": [
-            zones.fqdn(city, site, record.name) for record in built.names if record.target == part
+            zones.fqdn(city, site, record.name)
+            for record in built.names
+            if record.target == part and (balancers or not (tier and tier.balancers))
         ],
     }
 

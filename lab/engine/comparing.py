@@ -99,7 +99,11 @@ def cleaned(kind: Kind, inputs: Values) -> Values:
 
 
 def as_live(kind: Kind, inputs: Values, outputs: Values) -> Values:
-    """Return `inputs` with what the cloud has now, where the cloud tells it (`outputs`)."""
+    """
+    Return `inputs` with what the cloud has now, where the cloud tells it (`outputs`).
+
+    A list or map that the program leaves out is empty; one filled by hand counts.
+    """
     found = dict(inputs)
     for name, value in inputs.items():
         one = kind.inputs.get(name)
@@ -108,6 +112,9 @@ def as_live(kind: Kind, inputs: Values, outputs: Values) -> Values:
         live = _like(reveal(value), outputs[name])
         if live != reveal(value):
             found[name] = Secret(live) if has_secret(value) else live
+    for name in kind.inputs.keys() - inputs.keys() - kind.chosen - kind.replace:
+        if isinstance(outputs.get(name), (list, dict)):
+            found[name] = outputs[name]
     return found
 
 

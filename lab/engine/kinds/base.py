@@ -172,7 +172,7 @@ class Kind:
         return body
 
     def decode(self, body: Body, inputs: Values, cloud: Cloud) -> Values:
-        """Return the outputs.  A list or map that the program leaves alone stays out of them."""
+        """Return the outputs.  A list or map that the program leaves out is there if filled."""
         found: Values = {"region": cloud.region}
         for name, one in self.all.items():
             if name == "region":
@@ -183,8 +183,8 @@ class Kind:
                     found[name] = given
                 continue
             value = _told(one, body[one.field], given)
-            listy = isinstance(value, (list, dict))
-            if listy and given is None and name in self.inputs and "?" not in one.marks:
+            left_out = given is None and name in self.inputs and "?" not in one.marks
+            if left_out and isinstance(value, (list, dict)) and not value:
                 continue
             if given is not None and agrees(given, value, ordered="@" not in one.marks):
                 value = renamed(given, str)
