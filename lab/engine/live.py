@@ -52,7 +52,7 @@ def look(work: Work) -> list[Found]:
     What cannot be read is noted in the work as failed.
     """
     ours = [one for one in work.state.resources if one.is_real and one.type in KINDS]
-    known = {one.id for one in ours}
+    known = _known(work)
     groups: dict[tuple[str, str], list[Resource]] = defaultdict(list)
     for one in ours:
         groups[one.provider, one.type].append(one)
@@ -99,6 +99,31 @@ def refresh(work: Work, everything: Iterable[Found]) -> None:
             work.state.swap(one, one.but(inputs=inputs, outputs=outputs))
 
 
+def _known(work: Work) -> set[str]:
+    """Return the ids of all managed objects."""
+    return {one.id for one in work.state.resources if one.is_real and one.type in KINDS}
+
+
+def _remove(work: Work, found: Found, stray: Stray) -> None:
+    """
+    Delete a stray, by the credentials of its resource or by those of another provider.
+
+    What an administrator made belongs to his project, where an agency's member cannot delete it.
+    """
+    own, resource = work.cloud(found.resource), found.resource
+    for cloud in (own, *work.clouds.others(own)):
+        found.kind.remove_stray(cloud, stray.id)
+        left = found.kind.strays(own, resource.id, _known(work))
+        if stray.id not in {one.id for one in left}:
+            return
+    raise OutsideError(
+        f"{label(resource.urn)}: {stray.description} could not be deleted",
+        why="none of the stack's providers has the right to",
+        remedy=f"delete it by hand: {stray.id}",
+        place=resource.urn,
+    )
+
+
 def remove_strays(work: Work, everything: Iterable[Found]) -> None:
     """Delete what was made by hand inside of managed objects."""
     for found in everything:
@@ -111,7 +136,7 @@ def remove_strays(work: Work, everything: Iterable[Found]) -> None:
                 continue
             began = work.recorder.started("update", urn)
             try:
-                found.kind.remove_stray(work.cloud(found.resource), stray.id)
+                _remove(work, found, stray)
             except Exception as error:  # noqa: BLE001 - whatever it is, the user hears of it
                 work.fail("update", urn, error)
                 return

@@ -52,6 +52,12 @@ class Clouds:
             return self._clouds[urn]
 
 
+    def others(self, own: Cloud) -> list[Cloud]:
+        """Return the clouds of all other providers whose settings are known."""
+        found = [self.get(urn) for urn in list(self._settings) if self.knows(urn)]
+        return [cloud for cloud in found if cloud is not None and cloud is not own]
+
+
 class Work:
     """One run's shared parts."""
 
