@@ -129,10 +129,8 @@ def _name_servers(cloud: Any, outputs: Outputs) -> str:
 
 
 def _a_rule(cloud: Any, outputs: Outputs) -> str:
-    project = next(iter(outputs.projects.values()))
-    group = next(
-        one for one in cloud.network.security_groups(project_id=project) if one.name != "default"
-    )
+    network = outputs.networks[0]  # its component's group has the same name
+    (group,) = cloud.network.security_groups(name=network.name)
     cloud.network.create_security_group_rule(
         security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp",
         port_range_min=23, port_range_max=23,
