@@ -164,7 +164,7 @@ def _check_locks(folder: Path, mine: Path, say: Callable[[str], None]) -> None:
             say(f"taking over the lock of process {pid}, which is dead")
             lock.unlink(missing_ok=True)
             continue
-        raise BadInputError(
+        raise OutsideError(
             "the stack is locked by another run",
             why=f"process {pid} of {owner.get('username')} on {host}"
             f" has held it since {owner.get('timestamp')}",

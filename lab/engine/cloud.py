@@ -188,6 +188,10 @@ class Cloud:
         except (auth_errors.ClientException, requests.RequestException) as error:
             raise _api_error(error, "identity", "POST", self._auth_url) from error
 
+    def require_access(self) -> None:
+        """Raise ApiError unless there is a token, or one is to be had."""
+        _ = self.access
+
     @property
     def _auth_url(self) -> str:
         return str(self._settings.get("authUrl") or self.connection.config.auth.get("auth_url"))

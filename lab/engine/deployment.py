@@ -411,6 +411,7 @@ class Deployment:
     ) -> Resource:
         """Create a resource in place of `old`, which stays to be deleted at the end if `keep`."""
         state, cloud, inputs = self._work.state, self._work.cloud(goal), reveal(goal.inputs)
+        cloud.require_access()  # without it nothing has begun that the next run must look for
         operation = state.begin(CREATING, goal)
         try:
             ident = kind.create(cloud, inputs)

@@ -51,7 +51,6 @@ class Clouds:
                 self._clouds[urn] = self._make(reveal(self._settings[urn]))
             return self._clouds[urn]
 
-
     def others(self, own: Cloud) -> list[Cloud]:
         """Return the clouds of all other providers whose settings are known."""
         found = [self.get(urn) for urn in list(self._settings) if self.knows(urn)]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from engine_stack import NET, SUB, Stack, ops
 
-from catalogue.errors import BadInputError
+from catalogue.errors import BadInputError, OutsideError
 from lab.engine import Engine, backend
 from lab.engine.crypter import Crypter
 
@@ -183,7 +183,7 @@ def _lock(stack: Stack, **changes: Any) -> Path:
 def test_a_lock_that_someone_holds_is_respected(stack: Stack) -> None:
     """The error names who holds it since when; nothing is done."""
     lock = _lock(stack)
-    with pytest.raises(BadInputError) as raised:
+    with pytest.raises(OutsideError) as raised:
         stack.write(NET).engine().deploy()
     for word in (str(os.getpid()), "someone", socket.gethostname(), "2026-01-01"):
         assert word in raised.value.why
@@ -194,7 +194,7 @@ def test_a_lock_that_someone_holds_is_respected(stack: Stack) -> None:
 def test_a_lock_of_another_host_is_respected(stack: Stack) -> None:
     """Whether its process lives cannot be seen from here."""
     _lock(stack, hostname="elsewhere", pid=1)
-    with pytest.raises(BadInputError, match="locked"):
+    with pytest.raises(OutsideError, match="locked"):
         stack.write(NET).engine().destroy()
 
 
