@@ -2,7 +2,7 @@
 Keep the state of a release, for the upgrade test of all later ones.
 
     PULUMI_CONFIG_PASSPHRASE=release make demo
-    .venv/bin/python tests/lab/releases/keep.py 0.1.0
+    .venv/bin/python tests/releases/keep.py 0.1.0
 """
 
 import gzip
