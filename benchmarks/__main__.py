@@ -43,16 +43,16 @@ def main() -> None:
     parser.add_argument("--deploy-100", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="citydc-bench-") as folder:
-        lab = Lab(Path(folder, "lab"), PORT)
-        lab.up()
-        try:
-            _row("services", "resources", "engine", "verb", "seconds", "MiB at most")
-            _row(*["---"] * 6)
-            for size, services in SERVICES.items():
-                project = _project(Path(folder, size), services)
+        _row("services", "resources", "engine", "verb", "seconds", "MiB at most")
+        _row(*["---"] * 6)
+        for size, services in SERVICES.items():
+            project = _project(Path(folder, size), services)
+            lab = Lab(Path(folder, f"lab-{size}"), PORT)
+            lab.up()
+            try:
                 _measure(project, lab, services, deploy=size != "100x" or asked.deploy_100)
-        finally:
-            lab.reset()
+            finally:
+                lab.reset()
 
 
 def _measure(project: Path, lab: Lab, services: int, *, deploy: bool) -> None:
