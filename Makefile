@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 UV := .venv/bin/uv
 
-.PHONY: demo test setup lint unit lab-test bench lock generate clean
+.PHONY: demo test setup lint unit lab-test soak bench lock generate clean
 
 demo: setup
 	.venv/bin/python -m lab.demo
@@ -33,7 +33,10 @@ unit: setup
 	.venv/bin/pytest tests/unit -n 2 --cov --cov-report=term-missing:skip-covered
 
 lab-test: setup
-	.venv/bin/pytest tests/lab -p no:randomly
+	.venv/bin/pytest tests/lab -p no:randomly -m "not soak"
+
+soak: setup
+	.venv/bin/pytest tests/lab -p no:randomly -m soak
 
 bench: setup
 	.venv/bin/python -m benchmarks

@@ -100,6 +100,7 @@ def test_a_small_stack_killed_at_every_operation_converges(lab: Any, tmp_path: P
             _right(_engine(tmp_path, lab).deploy())
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("site", ["main"])
 def test_the_whole_city_killed_at_random_operations_converges(
     lab: Any, tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
