@@ -16,10 +16,11 @@ import catalogue
 from catalogue.errors import BadInputError, CityDCError
 from citydc import console, project
 from infra import parity
-from infra.graph import Graph, Resource
+from infra.graph import Graph
 from infra.outputs import Outputs
 from lab.control import Lab
 from lab.engine import Engine
+from policies import sources
 
 CITYDC = Path(sys.executable).with_name("citydc")
 SITES = ("main", "backup")
@@ -106,23 +107,7 @@ def _summary(place: project.Project, seconds: dict[str, float]) -> None:
 
 def graph(engine: Engine) -> Graph:
     """Return a stack's state as plain data."""
-    resources = engine.export_state()["deployment"]["resources"]
-    return Graph(
-        [
-            Resource(
-                urn=one["urn"],
-                type=one["type"],
-                name=one["urn"].rsplit("::", 1)[1],
-                inputs=one.get("inputs", {}),
-                parent=one.get("parent", ""),
-                provider=one.get("provider", "").rpartition("::")[0],
-                dependencies=one.get("dependencies", []),
-                protect=one.get("protect", False),
-                id=one.get("id", ""),
-            )
-            for one in resources
-        ]
-    )
+    return sources.of_checkpoint(engine.export_state()["deployment"])
 
 
 def _addresses(outputs: dict[str, Outputs]) -> None:
