@@ -7,6 +7,7 @@ resource's step.  Deciding happens on the program's thread and takes no time; op
 pool, and their answers are futures.
 """
 
+import functools
 import re
 import uuid
 from collections import defaultdict
@@ -72,6 +73,7 @@ class Deployment:
         self._former: dict[str, list[str]] = {}
         self._now: dict[str, str] = {}  # former URN -> present one
         self._replaced: set[str] = set()
+        self._waiting: list[Resource] = []  # for deletions; the state has what was eased of them
         self.seen: dict[str, Resource | None] = {}  # as this run leaves it (None: in progress)
         self.outputs: Values = {}
         self.invoke_failed = False
@@ -368,19 +370,19 @@ class Deployment:
         work: Callable[[], Resource],
     ) -> Future[Any]:
         """Do an operation in the pool; the future has the protocol's answer."""
+        return self._pool.submit(self._tried, op, urn, work)
 
-        def task() -> Any:
-            try:
-                if self._work.hopeless and not self._work.preview:
-                    raise SkippedError(urn)  # noqa: TRY301 - one place deals with all errors
-                began = self._work.recorder.started(op, urn)
-                resource = work()
-                self._work.recorder.done(op, urn, began)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the user hears of it
-                return self._refuse(op, urn, error)
-            return _answer(resource)
-
-        return self._pool.submit(task)
+    def _tried(self, op: Op, urn: str, work: Callable[[], Resource]) -> Any:
+        """Do an operation now and return the protocol's answer."""
+        try:
+            if self._work.hopeless and not self._work.preview:
+                raise SkippedError(urn)  # noqa: TRY301 - one place deals with all errors
+            began = self._work.recorder.started(op, urn)
+            resource = work()
+            self._work.recorder.done(op, urn, began)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user hears of it
+            return self._refuse(op, urn, error)
+        return _answer(resource)
 
     def _refuse(self, op: str, urn: str, error: Exception) -> Any:
         """Note a failure and return the answer with which the SDK makes all outputs unknown."""
@@ -474,24 +476,26 @@ class Deployment:
         goal = goal.but(id=old.id)
         if self._work.preview:
             return self._settle(goal.but(outputs=old.outputs | cleaned(kind, goal.inputs)), old)
+        eased = goal.but(inputs=kind.eased(goal.inputs, old.inputs))
+        if eased.inputs != goal.inputs:
+            self._waiting.append(goal)
+        return self._later("update", goal.urn, lambda: self._changed(kind, eased, old))
 
-        def work() -> Resource:
-            state, cloud, inputs = self._work.state, self._work.cloud(goal), reveal(goal.inputs)
-            operation = state.begin(UPDATING, goal)
-            try:
-                names = {one.name for one in differ}
-                kind.update(cloud, old.id, inputs, reveal(old.inputs), names)
-                outputs = kind.read(cloud, old.id, inputs) or {}
-            except Exception:
-                state.end(operation)
-                state.save()
-                raise
+    def _changed(self, kind: Kind, goal: Resource, old: Resource) -> Resource:
+        state, cloud, inputs = self._work.state, self._work.cloud(goal), reveal(goal.inputs)
+        operation = state.begin(UPDATING, goal)
+        try:
+            names = {one.name for one in changes(kind, old.inputs, goal.inputs)}
+            kind.update(cloud, old.id, inputs, reveal(old.inputs), names)
+            outputs = kind.read(cloud, old.id, inputs) or {}
+        except Exception:
             state.end(operation)
-            made = self._settle(goal.but(outputs=hidden(goal, outputs), modified=now()), old)
             state.save()
-            return made
-
-        return self._later("update", goal.urn, work)
+            raise
+        state.end(operation)
+        made = self._settle(goal.but(outputs=hidden(goal, outputs), modified=now()), old)
+        state.save()
+        return made
 
     def _replace(
         self,
@@ -558,11 +562,15 @@ class Deployment:
     # -- what the program no longer declares
 
     def finish(self) -> None:
-        """Delete what the state has left of the past."""
+        """Delete what the state has left of the past, then change what had to wait for that."""
         self._work.state.apply_renames()
         with self._work.state.lock:
             victims = list(self._work.state.old.values())
         delete(self._work, victims)
+        for goal in self._waiting:
+            kind, eased = KINDS[goal.type], self.seen[goal.urn]
+            assert eased is not None  # noqa: S101 - the program has ended, and nothing has failed
+            self._tried("update", goal.urn, functools.partial(self._changed, kind, goal, eased))
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:

@@ -117,6 +117,8 @@ class State:
     def confirm(self, resource: Resource, old: Resource | None = None) -> Resource:
         """Add what this run has made or found right, in place of `old`.  The caller saves."""
         with self.lock:
+            if old and old.key in self.new:
+                return self.swap(old, resource)
             if old:
                 self.drop(old)
             return self._put(self.new, resource)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lab_helpers import PASSWORD, tenant
 
 from lab.engine import Engine
 
@@ -77,6 +78,35 @@ def test_a_quota_that_is_exceeded_is_one_error(lab: Any, tmp_path: Path) -> None
         assert _engine(tmp_path, lab).deploy().errors == []
         assert _engine(tmp_path, lab).destroy().errors == []
         assert len(list(cloud.network.networks(project_id=project))) == there
+
+
+def test_an_agency_shrinks_with_its_quotas(lab: Any, tmp_path: Path) -> None:
+    """Nova and neutron refuse a limit below what is in use; so it falls after the deletions."""
+    shrinking = """
+    member = osp.Provider(
+        "member", auth_url=config.require("url"), user_name=config.require("agency"),
+        password=config.require_secret("password-of-agency"), tenant_name=config.require("agency"),
+        user_domain_name="Default", project_domain_name="Default", region=config.require("region"))
+    count, project = config.require_int("count"), config.require("project")
+    compute = osp.compute.QuotaSetV2("compute", project_id=project, server_groups=count, opts=here)
+    network = osp.networking.QuotaV2("network", project_id=project, network=count, opts=here)
+    for index in range(count):
+        its = pulumi.ResourceOptions(provider=member, depends_on=[compute, network])
+        osp.compute.ServerGroup(f"group{index}", name=f"g{index}", policies="affinity", opts=its)
+        osp.networking.Network(f"net{index}", name=f"n{index}", opts=its)
+    """
+    program = PROGRAM[: PROGRAM.index("    for index")] + shrinking
+    with tenant(lab, "main") as agency:
+        project = agency.cloud.current_project_id
+        given = {"agency": agency.name, "password-of-agency": PASSWORD, "project": project}
+        for count in ("3", "1"):
+            result = _engine(tmp_path, lab, program, count=count, **given).deploy()
+            assert result.errors == []
+            quota = agency.admin.network.get_quota(project)
+            limits = agency.admin.compute.get_quota_set(project)
+            assert [quota.networks, limits.server_groups] == [int(count)] * 2
+        assert result.changes["delete"] == 4
+        assert _engine(tmp_path, lab, program, count="1", **given).destroy().errors == []
 
 
 def test_no_valid_host_is_one_error(lab: Any, tmp_path: Path) -> None:

@@ -333,6 +333,11 @@ class Kind:
                 cloud.keep(self.token, ident, answer[self.key])
         self.settle(cloud, ident)
 
+    def eased(self, inputs: Values, old: Values) -> Values:
+        """Return what to ask for until what the program no longer declares is deleted."""
+        del old
+        return inputs
+
     def delete(self, cloud: Cloud, ident: str, outputs: Values) -> None:
         """Delete the object and wait until it is gone.  That it is gone already is fine."""
         with gone_is_fine():

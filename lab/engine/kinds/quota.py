@@ -1,5 +1,7 @@
 """Quotas: set for a project, never created or deleted."""
 
+import math
+
 from .base import Body, Cloud, Kind, Values
 
 
@@ -28,6 +30,17 @@ class Quota(Kind):
         self.call(cloud, "put", self.url(ident), {self.key: self.encode(inputs)})
         return ident
 
+    def eased(self, inputs: Values, old: Values) -> Values:
+        """Return the higher of each old and new limit: one below what is in use is refused."""
+        lowered = {
+            name: old[name]
+            for name, limit in inputs.items()
+            if isinstance(limit, int | float)
+            and isinstance(old.get(name), int | float)
+            and _height(old[name]) > _height(limit)
+        }
+        return inputs | lowered
+
     def find(self, cloud: Cloud, inputs: Values) -> list[str]:
         """Return the project's quotas, which are always there."""
         return [f"{inputs['projectId']}/{inputs.get('region') or cloud.region}"]
@@ -36,3 +49,7 @@ class Quota(Kind):
         """Return None: quotas are asked for by project."""
         del cloud
         return None
+
+
+def _height(limit: float) -> float:
+    return math.inf if limit < 0 else limit  # -1: unlimited

@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Body] = {
         "remote_ip_prefix": None,
         "remote_group_id": None,
     },
+    "quotas": {},
     "volumes": {"status": "available", "metadata": {}, "attachments": [], "size": 1},
 }
 KEYS = {name: name.removesuffix("s").replace("-", "_") for name in DEFAULTS}

@@ -119,6 +119,41 @@ def test_destroy_deletes_all_dependents_first(stack: Stack) -> None:
     assert stack.engine().export_state()["deployment"]["resources"] == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "asked"),
+    [("network=2", "network=1", 1), ("network=-1", "network=1", 1), ("port=1", "port=2", 1),
+     ("network=2, port=1", "network=1, port=2", 2)],
+)  # fmt: skip
+def test_quotas_shrink_after_what_used_them_is_deleted(
+    stack: Stack, old: str, new: str, asked: int
+) -> None:
+    """A limit that falls is asked for last, one that rises at once, and both only once."""
+    stack.cloud.objects["quotas"]["p"] = {}
+    quota = 'osp.networking.QuotaV2("quota", project_id="p", {}, opts=here)\n'
+    stack.deploy(quota.replace("{}", old), VOLUME)
+    stack.cloud.log.clear()
+    assert ops(stack.deploy(quota.replace("{}", new))) == ["delete vol", "update quota"]
+    shrinks = "network" in new
+    assert stack.cloud.changes.count("PUT /quotas/p") == asked
+    assert stack.cloud.changes[-1].startswith("PUT" if shrinks else "DELETE")
+    wanted = {key: int(value) for key, value in (one.split("=") for one in new.split(", "))}
+    assert wanted.items() <= stack.cloud.objects["quotas"]["p"].items()
+    assert not stack.deploy(quota.replace("{}", new)).changed
+
+
+def test_quota_waits_for_the_next_deploy_when_a_deletion_fails(stack: Stack) -> None:
+    """It stays as high as what is still there needs, and the next deploy lowers it."""
+    stack.cloud.objects["quotas"]["p"] = {}
+    quota = 'osp.networking.QuotaV2("quota", project_id="p", network={}, opts=here)\n'
+    stack.deploy(quota.replace("{}", "2"), VOLUME)
+    stack.cloud.refuse["DELETE /volumes/*"] = (403, "no")
+    assert stack.write(quota.replace("{}", "1")).engine().deploy().errors
+    assert stack.cloud.objects["quotas"]["p"]["network"] == 2
+    stack.cloud.refuse.clear()
+    assert ops(stack.deploy(quota.replace("{}", "1"))) == ["delete vol", "update quota"]
+    assert stack.cloud.objects["quotas"]["p"]["network"] == 1
+
+
 def test_retained_resources_leave_the_state_only(stack: Stack) -> None:
     """With retain_on_delete the object stays in the cloud."""
     stack.deploy(NET.replace("opts=here", "opts=Opts(provider=site, retain_on_delete=True)"))
