@@ -39,7 +39,7 @@ class SkippedError(Exception):
 class StoppedError(CityDCError):
     """The user stopped the run before its end."""
 
-    exit_code = 1
+    exit_code = 130  # as a shell counts what Ctrl-C ended
 
 
 def label(urn: str) -> str:

@@ -16,6 +16,8 @@ from lab.engine.state import CREATING, Operation
 from lab.engine.values import Difference, Values, reveal
 from lab.engine.work import Work
 
+PROJECT = "openstack:identity/project:Project"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -51,11 +53,12 @@ def look(work: Work) -> list[Found]:
 
     What cannot be read is noted in the work as failed.
     """
-    ours = [one for one in work.state.resources if one.is_real and one.type in KINDS]
-    known = _known(work)
+    known, without = _known(work), _gone_projects(work)
+    lost: list[Resource] = []
     groups: dict[tuple[str, str], list[Resource]] = defaultdict(list)
-    for one in ours:
-        groups[one.provider, one.type].append(one)
+    for one in work.state.resources:
+        if one.is_real and one.type in KINDS:
+            (lost if _is_in(work, one, without) else groups[one.provider, one.type]).append(one)
 
     def listing(group: list[Resource]) -> dict[str, Body]:
         try:
@@ -83,7 +86,33 @@ def look(work: Work) -> list[Found]:
             for group, bodies in zip(groups.values(), listed, strict=True)
             for one in group
         ]
-        return [found for future in reads if (found := future.result()) is not None]
+        there = [found for future in reads if (found := future.result()) is not None]
+        return [*(Found(one, None) for one in lost), *there]
+
+
+def _gone_projects(work: Work) -> set[str]:
+    """
+    Return the ids of the stack's projects that are gone from the cloud.
+
+    Nobody can ask for what was in them: no token is to be had for such a project.
+    """
+    gone = set()
+    for one in work.state.resources:
+        if one.type == PROJECT and one.is_real:
+            try:
+                if KINDS[PROJECT].read(work.cloud(one), one.id, reveal(one.inputs)) is None:
+                    gone.add(one.id)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the user hears of it
+                work.fail("read", one.urn, error)
+                break
+    return gone
+
+
+def _is_in(work: Work, one: Resource, projects: set[str]) -> bool:
+    """Whether a resource is in one of the projects, or says what may be done in it."""
+    return (
+        work.clouds.project(one.provider_urn) in projects or one.inputs.get("projectId") in projects
+    )
 
 
 def refresh(work: Work, everything: Iterable[Found]) -> None:
@@ -149,9 +178,12 @@ def recover(work: Work, *, finish: bool) -> None:
 
     With `finish` it is brought to what that run wanted of it; else it only is to be deleted.
     """
-    for operation in list(work.state.interrupted):
+    interrupted = list(work.state.interrupted)
+    without = _gone_projects(work) if interrupted else set()
+    for operation in interrupted:
         one = operation.resource
-        if operation.what == CREATING and one.custom and one.type in KINDS:
+        known = one.custom and one.type in KINDS and not _is_in(work, one, without)
+        if operation.what == CREATING and known:
             try:
                 _take_over(work, operation, finish=finish)
             except Exception as error:  # noqa: BLE001 - whatever it is, the user hears of it

@@ -51,6 +51,12 @@ class Clouds:
                 self._clouds[urn] = self._make(reveal(self._settings[urn]))
             return self._clouds[urn]
 
+    def project(self, urn: str) -> str:
+        """Return the id of the project that a provider works in, "" where it has none."""
+        with self._lock:
+            ident = reveal(self._settings.get(urn, {}).get("tenantId"))
+        return ident if isinstance(ident, str) else ""
+
     def others(self, own: Cloud) -> list[Cloud]:
         """Return the clouds of all other providers whose settings are known."""
         found = [self.get(urn) for urn in list(self._settings) if self.knows(urn)]

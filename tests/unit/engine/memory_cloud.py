@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Body] = {
         "remote_ip_prefix": None,
         "remote_group_id": None,
     },
+    "projects": {"enabled": True, "description": "", "domain_id": "default", "is_domain": False},
     "quotas": {},
     "volumes": {"status": "available", "metadata": {}, "attachments": [], "size": 1},
 }
@@ -205,6 +206,7 @@ class MemoryConnection(Cloud):
         hook: Callable[[str, str, str], None] | None = None,
     ) -> None:
         super().__init__(settings)
+        self.settings = settings
         self.memory, self.url, self.hook = memory, url, hook
 
     def require_access(self) -> None:
@@ -226,6 +228,11 @@ class MemoryConnection(Cloud):
     ) -> requests.Response:
         del microversion
         method = method.upper()
+        project = self.settings.get("tenantId")
+        if self.memory and project and project not in self.memory.objects["projects"]:
+            raise ApiError(
+                service=service, method=method, url=path, status=401, message="no such project"
+            )
         if self.hook:
             self.hook("before", method, path)
         query = more.get("params") or {}

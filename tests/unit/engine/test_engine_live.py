@@ -7,6 +7,12 @@ from engine_stack import GROUP, NET, PORT, RULE, SUB, VOLUME, Stack, ops
 from memory_cloud import MemoryCloud
 
 CITY = (NET, SUB, GROUP, RULE, PORT, VOLUME)
+AGENCY = """
+project = osp.identity.Project("agency", name="agency", opts=here)
+its = Opts(provider=osp.Provider(
+    "agency", auth_url="http://x", password="p", tenant_id=project.id, region="r"))
+volume = osp.blockstorage.Volume("volume", name="volume", size=1, opts=its)
+"""
 
 
 def _add_rule(cloud: MemoryCloud) -> None:
@@ -106,3 +112,29 @@ def test_what_needs_a_vanished_object_is_made_anew_with_it(stack: Stack) -> None
     stack.cloud.objects["networks"].clear()
     assert ops(stack.deploy(NET, SUB)) == ["create net", "create sub"]
     assert stack.cloud.only("subnets")["network_id"] == stack.cloud.only("networks")["id"]
+
+
+def test_a_cloud_that_was_reset_gets_all_anew(stack: Stack) -> None:
+    """What was in a project that is gone is gone too, though nobody can ask for it."""
+    stack.deploy(AGENCY, VOLUME)
+    for objects in stack.cloud.objects.values():
+        objects.clear()
+    drift = stack.engine().drift()
+    assert drift.errors == []
+    assert ops(drift) == ["delete agency", "delete vol", "delete volume"]
+    result = stack.deploy(AGENCY, VOLUME)
+    assert ops(result) == ["create agency", "create vol", "create volume"]
+    assert len(stack.cloud.all("volumes")) == 2
+    assert not stack.deploy(AGENCY, VOLUME).changed
+
+
+def test_what_an_interrupted_run_made_in_a_project_that_is_gone_is_not_looked_for(
+    stack: Stack,
+) -> None:
+    """A run that broke off in an agency's project is no obstacle after the project is gone."""
+    stack.cloud.refuse["POST /volumes"] = (500, "broken")
+    assert stack.write(AGENCY).engine().deploy().errors
+    assert "pending_operations" in stack.state_file.read_text()
+    stack.cloud.refuse.clear()
+    stack.cloud.objects["projects"].clear()
+    assert ops(stack.deploy(AGENCY)) == ["create agency", "create volume"]
