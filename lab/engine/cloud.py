@@ -37,6 +37,7 @@ _AUTH = {
     "applicationCredentialName": "application_credential_name",
     "applicationCredentialSecret": "application_credential_secret",
 }
+_PATIENCE_S = 120  # for an answer; what takes longer is a job that is looked at again and again
 _CONNECTIONS = 32  # kept alive per service: as many as an engine works with at a time
 
 
@@ -47,6 +48,7 @@ class Reason(enum.Enum):
     FORBIDDEN = "forbidden"
     UNREACHABLE = "unreachable"
     QUOTA = "quota"
+    BUSY = "busy"
     NO_VALID_HOST = "no valid host"
     CONFLICT = "conflict"
     NOT_FOUND = "not found"
@@ -59,6 +61,7 @@ REMEDIES = {
     Reason.FORBIDDEN: "give the user a role that allows this, or use other credentials",
     Reason.UNREACHABLE: "check that the cloud is up and that its address is right, then run again",
     Reason.QUOTA: "raise the project's quota or delete what it no longer needs, then run again",
+    Reason.BUSY: "wait, then run again: the cloud limits how many requests it takes",
     Reason.NO_VALID_HOST: "free or add capacity, or choose a smaller flavor or another zone",
     Reason.CONFLICT: "something else uses or changes it: see the cause, then run again",
     Reason.NOT_FOUND: "refresh the state, then run again",
@@ -74,7 +77,7 @@ _BY_STATUS = {
     409: Reason.CONFLICT,
     413: Reason.QUOTA,
     422: Reason.BAD_REQUEST,
-    429: Reason.QUOTA,
+    429: Reason.BUSY,
 }
 _QUOTA = re.compile(r"quota|exceeded.*limit|limit.*exceeded|overquota", re.IGNORECASE)
 _NO_HOST = re.compile(r"no valid host|not enough hosts|no weighed backends", re.IGNORECASE)
@@ -212,6 +215,7 @@ class Cloud:
         keep = auth_session.TCPKeepAliveAdapter(pool_maxsize=_CONNECTIONS)
         for scheme in ("http://", "https://"):
             connection.session.session.mount(scheme, keep)
+        connection.session.timeout = _PATIENCE_S
         return connection
 
     def call(
@@ -251,6 +255,10 @@ class Cloud:
             more["json"] = body
         if method == "GET":
             more.setdefault("connect_retries", 2)
+        more |= {
+            "status_code_retries": 4,
+            "retriable_status_codes": [429, 503] if method == "GET" else [429],
+        }
         try:
             # the adapter's own way: openstacksdk's adds statistics that cost more than they tell
             response: requests.Response = adapter.Adapter.request(

@@ -132,14 +132,17 @@ class Container(Kind):
                 raise
 
     def _empty(self, cloud: Cloud, ident: str) -> None:
+        """Delete all objects, in a versioned container every version of them."""
         path = self.url(ident)
         while True:
-            objects = cloud.call(self.service, "get", path, params={"format": "json"})
+            listed = {"format": "json", "versions": "true"}
+            objects = cloud.call(self.service, "get", path, params=listed)
             if not objects:
                 return
             for one in objects:
                 name = urllib.parse.quote(one["name"])
-                cloud.request(self.service, "delete", f"{path}/{name}")
+                version = {"version-id": one["version_id"]} if "version_id" in one else {}
+                cloud.request(self.service, "delete", f"{path}/{name}", params=version)
 
 
 def _same_list(given: str | None, told: str) -> bool:

@@ -20,6 +20,7 @@ from lab.engine.kinds import INVOKES
         (409, "Quota exceeded for resources: ['port'].", Reason.QUOTA),
         (413, "VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded", Reason.QUOTA),
         (409, "port is in use", Reason.CONFLICT),
+        (429, "Too many requests", Reason.BUSY),
         (404, "no such thing", Reason.NOT_FOUND),
         (400, "bad", Reason.BAD_REQUEST),
         (500, "Unexpected API Error.", Reason.BROKEN),
@@ -85,6 +86,29 @@ def test_cloud_that_does_not_answer_is_said_to_be_unreachable() -> None:
             cloud.call("network", "get", "/networks")
     assert caught.value.reason is Reason.UNREACHABLE
     assert address in caught.value.message
+
+
+def test_cloud_that_takes_a_call_and_says_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that accepts but never answers holds nobody up for ever."""
+    monkeypatch.setattr("lab.engine.cloud._PATIENCE_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/v3"
+        settings = {"authUrl": address, "userName": "u", "password": "x", "tenantName": "p"}
+        cloud = Cloud({**settings, "userDomainId": "default", "projectDomainId": "default"})
+        with pytest.raises(ApiError) as caught:
+            cloud.require_access()
+    assert caught.value.reason is Reason.UNREACHABLE
+
+
+def test_request_that_comes_too_fast_is_made_again(cloud: Cloud, server: ScriptedCloud) -> None:
+    """A cloud that limits requests says when; nothing was done, so a change is repeated too."""
+    call = {"call": "POST /network/v2.0/ports", "sends": {"port": {}}}
+    later = {**call, "status": 429, "headers": {"retry-after": "0"}, "answers": {}}
+    server.plays([later, later, {**call, "answers": {"port": {"id": "1"}}}])
+    assert cloud.call("network", "post", "/ports", {"port": {}}) == {"port": {"id": "1"}}
+    assert server.problems == []
 
 
 def test_one_login_serves_many_calls(server: ScriptedCloud) -> None:
