@@ -35,8 +35,7 @@ STEPS = {
 def main() -> int:
     """Run every step, then tell what there is; return the exit code of the first that fails."""
     place = project.Project(project.CHECKOUT)
-    if "PULUMI_CONFIG_PASSPHRASE" not in os.environ:
-        os.environ.setdefault("PULUMI_CONFIG_PASSPHRASE_FILE", str(_passphrase(place)))
+    keep_to_the_lab(place)
     seconds = {}
     for number, (title, step) in enumerate(STEPS.items(), 1):
         console.heading(f"{number}/{len(STEPS)}  {title}")
@@ -52,6 +51,19 @@ def main() -> int:
         console.error(problem)
         return problem.exit_code
     return 0
+
+
+def keep_to_the_lab(place: project.Project) -> None:
+    """Let the steps have the lab's clouds and state only: never those of the user's shell."""
+    given = os.environ.get("PULUMI_CONFIG_PASSPHRASE")
+    for name in list(os.environ):
+        if name.startswith(("OS_", "PULUMI_")):
+            del os.environ[name]
+    os.environ["OS_CLIENT_CONFIG_FILE"] = str(Lab.default().clouds_file)
+    if given is None:
+        os.environ["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase(place))
+    else:
+        os.environ["PULUMI_CONFIG_PASSPHRASE"] = given
 
 
 def _passphrase(place: project.Project) -> Path:
