@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -104,7 +104,7 @@ class Steps:
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed}"),
             TimeElapsedColumn(),
             console=err,
             transient=True,
@@ -123,10 +123,6 @@ class Steps:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
-
-    def expect(self, total: int) -> None:
-        """Say how many resources there are in all."""
-        self._bar.update(self._task, total=total)
 
     def step(self, op: str, urn: str) -> None:
         """One resource is done."""

@@ -67,6 +67,9 @@ def _ordinary(cloud: str) -> tuple[str, str]:
             return found or "", str(config.config_filename)
     except ConfigException as error:
         raise BadInputError(
-            "clouds.yaml cannot be used", why=str(error), place=named or ""
+            "clouds.yaml cannot be used",
+            why=str(error),
+            remedy="correct it, or name another with OS_CLIENT_CONFIG_FILE",
+            place=named or "",
         ) from error
     return os.environ.get("OS_AUTH_URL", ""), "OS_AUTH_URL"

@@ -28,19 +28,20 @@ class Project:
         """Return the site's stack file."""
         return self.folder / f"Pulumi.{site}.yaml"
 
-    def catalogue(self, site: str | None = None) -> Path | None:
+    @property
+    def sites(self) -> list[str]:
+        """The sites that have a stack file."""
+        return sorted(one.name.split(".")[1] for one in self.folder.glob("Pulumi.*.yaml"))
+
+    def catalogue(self, site: str) -> Path | None:
         """
         Return the catalogue's folder as the stack file names it (None: citydc's own).
 
         Raise BadInputError if the stack file is missing or not YAML.
         """
-        if site is None:
-            return None
         path = self.stack_file(site)
         if not path.exists():
-            known = ", ".join(
-                sorted(one.suffixes[0][1:] for one in self.folder.glob("Pulumi.*.yaml"))
-            )
+            known = ", ".join(self.sites)
             raise BadInputError(
                 f'there is no stack "{site}"',
                 why=f"{path} does not exist",
@@ -49,6 +50,11 @@ class Project:
         config = read_yaml(path).get("config") or {}
         named = config.get(f"{NAME}:catalogue")
         return (self.folder / named).resolve() if named else None
+
+    @property
+    def catalogues(self) -> list[Path | None]:
+        """The folders that the stack files name, each once.  Raise as `catalogue`."""
+        return list(dict.fromkeys(map(self.catalogue, self.sites))) or [None]
 
     def passphrase(self) -> str:
         """
@@ -68,7 +74,7 @@ class Project:
                 " (`make demo` keeps the lab's in .state/lab-passphrase)",
             )
         try:
-            return Path(file).read_text(encoding="utf-8").removesuffix("\n")
+            return Path(file).read_text(encoding="utf-8").strip()  # as the official CLI does
         except (OSError, UnicodeDecodeError) as error:
             raise BadInputError(
                 "the stack's passphrase cannot be read",
@@ -93,8 +99,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadInputError(
-            "the file cannot be read", place=str(path), why=" ".join(str(error).split())
+            "the file cannot be read",
+            place=str(path),
+            why=" ".join(str(error).split()),
+            remedy="correct it; git has its earlier versions",
         ) from error
     if not isinstance(data, dict):
-        raise BadInputError("the file holds no mapping", place=str(path))
+        raise BadInputError(
+            "the file holds no mapping", place=str(path), remedy="correct it, or take it away"
+        )
     return data

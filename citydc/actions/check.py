@@ -23,11 +23,14 @@ def check(
     """
     Read the whole catalogue and report every problem at once, with file:line:column.
 
-    Exit code 1 when there are problems.  Example: citydc check --json
+    The catalogue is the one that the project's stack files name; when they name several, all are
+    read.  Exit code 1 when there are problems.  Example: citydc check --json
     """
     import catalogue
+    from citydc import project
 
-    problems = catalogue.check(folder)
+    folders = [folder] if folder else project.find().catalogues
+    problems = [one for each in folders for one in catalogue.check(each)]
     if as_json:
         console.print_json(
             {
@@ -38,15 +41,16 @@ def check(
     else:
         for one in problems:
             console.say(str(one))
-        console.say(_summary(folder, len(problems)))
+        if problems:
+            console.say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
+        else:
+            console.say("\n".join(map(_summary, folders)))
     raise typer.Exit(int(bool(problems)))
 
 
-def _summary(folder: Path | None, problems: int) -> str:
+def _summary(folder: Path | None) -> str:
     import catalogue
 
-    if problems:
-        return f"{problems} problem{'s' if problems > 1 else ''}"
     found = catalogue.load(folder)
     return (
         f"The catalogue is sound: {len(found.sites)} sites, {len(found.services)} services,"

@@ -1,5 +1,6 @@
 """`citydc deploy SITE`: make it so."""
 
+from catalogue.errors import BadInputError
 from citydc import console
 from citydc.actions._options import EngineOption, JsonOption, SiteArgument, YesOption
 
@@ -23,6 +24,12 @@ def deploy(
     found = target(site, engine)
     console.note(found.headline)
     if not yes:
+        if as_json:
+            raise BadInputError(
+                "--json needs --yes",
+                why="the result would stand beside a preview and a question",
+                remedy="look at `citydc preview --json`, then deploy with --yes --json",
+            )
         with console.Steps("previewing") as steps:
             outcome = found.engine.preview(steps)
         if outcome.errors:

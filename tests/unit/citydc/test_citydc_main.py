@@ -69,6 +69,27 @@ def test_problems_are_all_told(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert {"file", "line", "column", "field", "what", "why", "remedy"} == set(told["problems"][0])
 
 
+def test_catalogue_that_the_project_names_is_the_one_that_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a deploy would read is read, not citydc's own."""
+    (tmp_path / "Pulumi.yaml").write_text("name: citydc\n")
+    (tmp_path / "Pulumi.main.yaml").write_text("config: {citydc:catalogue: ours}\n")
+    (tmp_path / "ours").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert _run("check") == 1
+    assert str(tmp_path / "ours") in capsys.readouterr().out
+
+
+def test_deploy_with_json_asks_nobody(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    """The result alone is on standard output; so --json needs --yes."""
+    assert _run("deploy", "main", "--json") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "--yes" in told.err
+    assert fake.ran == []
+
+
 def test_preview_lists_what_would_change(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     """The headline goes to standard error, the result to standard output."""
     fake.outcome = _outcome(create=1, update=1)
