@@ -16,7 +16,7 @@ setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing; install Python 3.11" >&2; exit 2; }
-	$(PYTHON) -m venv .venv 2>/dev/null || { apt-get update -q && \
+	$(PYTHON) -m venv .venv || { apt-get update -q && \
 	  apt-get install -y -q --no-install-recommends python3-venv && $(PYTHON) -m venv --clear .venv; }
 	.venv/bin/pip install -q --disable-pip-version-check "$$(grep ^uv== requirements.txt)"
 	$(UV) pip sync -q --python .venv/bin/python --compile-bytecode requirements.txt
@@ -48,10 +48,11 @@ generate: setup
 	.venv/bin/python -m infra.inventory
 	.venv/bin/python -m policies.reference
 
-# Pins every package anew; commit the result.
+# Pins every package anew, for the Python of Debian 12 too; commit the result.
 lock: setup
-	$(UV) pip compile -q pyproject.toml --all-extras --no-annotate --no-header --upgrade -o requirements.txt
+	$(UV) pip compile -q pyproject.toml --python-version 3.11.2 --all-extras --no-annotate --no-header --upgrade \
+	  -o requirements.txt
 
 clean:
 	-.venv/bin/citydc lab reset --yes
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage *.egg-info
