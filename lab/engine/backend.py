@@ -116,13 +116,13 @@ class Backend:
         Hold the stack's lock, as the official CLI does.
 
         A lock that a dead process of this host left is taken over, and that is said.  Raise
-        BadInputError while another run holds it.
+        OutsideError while another run holds it.
         """
         folder = self.folder / "locks" / "organization" / project / stack
         mine = folder / f"{uuid.uuid4()}.json"
         content = {
             "pid": os.getpid(),
-            "username": getpass.getuser(),
+            "username": _user(),
             "hostname": socket.gethostname(),
             "timestamp": now(),
             "started": _started(os.getpid()),
@@ -141,7 +141,7 @@ class Backend:
 
 
 def _check_locks(folder: Path, mine: Path, say: Callable[[str], None]) -> None:
-    """Remove the locks of dead processes.  Raise BadInputError for a live one."""
+    """Remove the locks of dead processes.  Raise OutsideError for a live one."""
     for lock in sorted(folder.iterdir()):
         if lock == mine:
             continue
@@ -171,6 +171,13 @@ def _check_locks(folder: Path, mine: Path, say: Callable[[str], None]) -> None:
             remedy="wait until it ends; if it is dead, delete the file (or run `pulumi cancel`)",
             place=str(lock),
         )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that no passwd knows
+        return str(os.getuid())
 
 
 def _started(pid: int) -> str | None:
