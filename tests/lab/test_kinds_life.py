@@ -5,6 +5,7 @@ A file in kinds/ is one situation: things that are made one after the other, eac
 changed, changed by hand and found again, and at last deleted in the opposite order.
 """
 
+import contextlib
 import pathlib
 import re
 import uuid
@@ -54,8 +55,7 @@ def test_type_does_on_a_real_cloud_what_it_says(
         "user": cloud.user_id,
         "home": str(situation.parent),
     }
-    made: list[tuple[Kind, str, Values, bool]] = []
-    try:
+    with contextlib.ExitStack() as made:
         for thing in yaml.safe_load(situation.read_text()):
             kind = KINDS[thing["type"]]
             inputs = dict(kind.defaults) | _filled(thing["inputs"], known)
@@ -63,19 +63,21 @@ def test_type_does_on_a_real_cloud_what_it_says(
             ident = kind.create(cloud, inputs)
             known[thing["as"]] = ident
             known[f"{thing['as']}_last"] = ident.rpartition("/")[2]
-            made.append((kind, ident, inputs, thing.get("lasting", False)))
-            inputs = _live(cloud, kind, ident, inputs, _filled(thing, known))
-            made[-1] = (kind, ident, inputs, thing.get("lasting", False))
-    finally:
-        for kind, ident, inputs, lasting in reversed(made):
-            outputs = kind.read(cloud, ident, inputs) or inputs
-            kind.delete(cloud, ident, outputs)
-            assert lasting == (kind.read(cloud, ident, inputs) is not None)
-            kind.delete(cloud, ident, outputs)
+            lasting = thing.get("lasting", False)
+            made.callback(_delete, cloud, kind, ident, inputs, lasting=lasting)
+            _live(cloud, kind, ident, inputs, _filled(thing, known))
 
 
-def _live(cloud: Cloud, kind: Kind, ident: str, inputs: Values, thing: Values) -> Values:
-    """Put an object through what a situation says, and return its last inputs."""
+def _delete(cloud: Cloud, kind: Kind, ident: str, inputs: Values, *, lasting: bool) -> None:
+    """Delete an object, which the second time changes nothing."""
+    outputs = kind.read(cloud, ident, inputs) or inputs
+    kind.delete(cloud, ident, outputs)
+    assert lasting == (kind.read(cloud, ident, inputs) is not None)
+    kind.delete(cloud, ident, outputs)
+
+
+def _live(cloud: Cloud, kind: Kind, ident: str, inputs: Values, thing: Values) -> None:
+    """Put an object through what a situation says."""
     kind.settle(cloud, ident)
     _assert_as_asked(cloud, kind, ident, inputs)
     assert kind.find(cloud, inputs) == [ident]
@@ -102,7 +104,6 @@ def _live(cloud: Cloud, kind: Kind, ident: str, inputs: Values, thing: Values) -
         assert re.search(hand["says"], stray.description)
         kind.remove_stray(cloud, stray.id)
         assert kind.strays(cloud, ident, managed) == []
-    return inputs
 
 
 def _once_drifted(cloud: Cloud, kind: Kind, ident: str, inputs: Values, names: set[str]) -> Values:
