@@ -145,9 +145,7 @@ def test_trouble_with_the_state_loses_nothing(city: City) -> None:
     whole = _state(city).read_bytes()
     damaged = whole[: len(whole) // 2]
     _state(city).write_bytes(damaged)
-    code = city.run("deploy", "main", "--yes").returncode
-    said = _fails(city, code, "deploy", "main", "--yes")
-    assert code in {BAD_INPUT, OUTSIDE}
+    said = _fails(city, BAD_INPUT, "deploy", "main", "--yes")
     assert str(_state(city)) in said
     assert _state(city).read_bytes() == damaged
     _state(city).write_bytes(whole)
@@ -182,4 +180,4 @@ def test_unknown_site_and_unsound_catalogue_are_bad_input(city: City) -> None:
     said = _fails(city, BAD_INPUT, "deploy", "main", "--yes")
     file.write_text(sound)
     assert "lgsp.yaml:" in said
-    assert 'did you mean "security_level"' in said or "security_level" in said
+    assert 'did you mean "security_level"?' in said
