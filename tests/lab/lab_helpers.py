@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from catalogue.errors import OutsideError
 from lab.control import Lab
 from lab.openstack import ports, sites
 
-FIRST_PORT, LAST_PORT, STEP = 24000, 31000, 200
+FIRST_PORT, LAST_PORT, STEP = 28000, 32600, 200  # below those that the kernel gives
 LIMIT_S = 180
 PASSWORD = secrets.token_urlsafe()
 
@@ -40,15 +42,24 @@ class LabOfTests(Lab):
 
 
 def new_lab(home: Path) -> LabOfTests:
-    """Give a lab that is not up yet, on ports that are free now."""
-    shift = STEP * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    for port in range(FIRST_PORT + shift, LAST_PORT, 4 * STEP):
-        try:
+    """Give a lab that is not up yet, on ports that nothing has and no other new lab will have."""
+    for port in range(FIRST_PORT, LAST_PORT, STEP):
+        with contextlib.suppress(OutsideError, BlockingIOError):
             ports.check_free(sites.load(home, port))
-        except OutsideError:
-            continue
-        return LabOfTests(home, port)
+            _reserve(port)
+            return LabOfTests(home, port)
     raise AssertionError("no free ports for a lab")
+
+
+def _reserve(port: int) -> None:
+    """Keep other tests' labs off a row of ports, until this process ends; or BlockingIOError."""
+    path = Path(tempfile.gettempdir(), f"citydc-tests-{port}.lock")
+    file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise
 
 
 def wait_for(check: Callable[[], Any]) -> Any:
