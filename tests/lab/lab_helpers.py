@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dns.exception
+import dns.message
+import dns.query
 import openstack
 import openstack.config
 from openstack.connection import Connection
@@ -133,3 +136,17 @@ def delete_volume(cloud: Connection, volume: Any) -> None:
     """Delete a volume and wait until it is gone."""
     cloud.block_storage.delete_volume(volume)
     cloud.block_storage.wait_for_delete(volume, wait=LIMIT_S, interval=0.2)
+
+
+def answers(name: str, kind: str, port: int) -> set[str]:
+    """
+    Ask the name server at `port` of loopback for a name's addresses.
+
+    None, too, when it does not answer: it may be busy, and who waits for an address asks again.
+    """
+    query = dns.message.make_query(name, kind)
+    try:
+        answer = dns.query.udp(query, "127.0.0.1", port=port, timeout=5).answer
+    except dns.exception.Timeout:
+        return set()
+    return {item.to_text() for several in answer for item in several if item.rdtype.name == kind}
