@@ -30,7 +30,7 @@ lint: setup
 	.venv/bin/yamllint --strict .
 
 unit: setup
-	.venv/bin/pytest tests/unit -n 2 --cov --cov-report=term-missing:skip-covered
+	.venv/bin/pytest tests/unit -n 2 --timeout 300 --cov --cov-report=term-missing:skip-covered
 
 lab-test: setup
 	.venv/bin/pytest tests/lab -p no:randomly -m "not soak"
