@@ -10,11 +10,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import forks
 import pytest
 from engine_stack import GROUP, NET, PORT, RULE, SUB, VOLUME, Stack
 from memory_cloud import MemoryConnection
 
-from lab.engine import Engine, backend
+from lab.engine import Engine, Result, backend
 
 TAGGED = NET.replace("mtu=1400", 'mtu=1400, tags=["a"]')
 CITY = (TAGGED, SUB, GROUP, RULE, PORT, VOLUME)
@@ -46,27 +47,24 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _killed(stack: Stack, url: str, moment: int, verb: Callable[[Engine], object]) -> bool:
+def _killed(stack: Stack, url: str, moment: int, verb: Callable[[Engine], Result]) -> bool:
     """Run a verb in a process of its own; whether it was killed before its end."""
-    child = os.fork()
-    if child == 0:
-        try:
-            killer = Killer(moment)
-            write = backend.write_whole
 
-            def write_and_count(path: Path, text: str, *, beside: Path | None = None) -> None:
-                killer()
-                write(path, text, beside=beside)
-                killer()
+    def run() -> Result:
+        killer = Killer(moment)
+        write = backend.write_whole
 
-            backend.write_whole = write_and_count
-            engine = stack.engine(parallel=1)
-            engine.make_cloud = lambda settings: MemoryConnection(settings, url=url, hook=killer)
-            verb(engine)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
+        def write_and_count(path: Path, text: str, *, beside: Path | None = None) -> None:
+            killer()
+            write(path, text, beside=beside)
+            killer()
+
+        backend.write_whole = write_and_count
+        engine = stack.engine(parallel=1)
+        engine.make_cloud = lambda settings: MemoryConnection(settings, url=url, hook=killer)
+        return verb(engine)
+
+    return forks.killed(run)
 
 
 @pytest.mark.parametrize("first", [3, 8])
