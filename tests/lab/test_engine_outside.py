@@ -1,86 +1,60 @@
 """A real cloud that refuses: one clear error, nothing lost."""
 
-import textwrap
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from lab_helpers import PASSWORD, tenant
-
-from lab.engine import Engine
+from engine_programs import engine
+from lab_helpers import PASSWORD, LabOfTests, tenant
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_openstack")
 
-PROGRAM = """
-    import pulumi
-    import pulumi_openstack as osp
-
-    config = pulumi.Config()
-    site = osp.Provider(
-        "site", auth_url=config.require("url"), user_name="admin",
-        password=config.require_secret("password"), tenant_name="admin",
-        user_domain_name="Default", project_domain_name="Default", region=config.require("region"))
-    here = pulumi.ResourceOptions(provider=site)
+NETWORKS = """
     for index in range(12):
         osp.networking.Network(f"net{index}", name=f"outside{index}", opts=here)
 """
 
 
-def _engine(folder: Path, lab: Any, program: str = PROGRAM, **changes: str) -> Engine:
-    """Give an engine for a program on the main site."""
-    site = yaml.safe_load(lab.clouds_file.read_text())["clouds"]["main"]
-    (folder / "Pulumi.yaml").write_text("name: outside\nruntime: python\n")
-    (folder / "__main__.py").write_text(textwrap.dedent(program))
-    config = {
-        "url": site["auth"]["auth_url"],
-        "password": site["auth"]["password"],
-        "region": site["region_name"],
-        **changes,
-    }
-    return Engine(folder, "dev", (folder / "state").as_uri(), "of the tests", config=config)
-
-
-def test_wrong_credentials_are_one_error(lab: Any, tmp_path: Path) -> None:
+def test_wrong_credentials_are_one_error(lab: LabOfTests, tmp_path: Path) -> None:
     """The user's mistake, with keystone's words."""
-    (error,) = _engine(tmp_path, lab, password="wrong").deploy().errors
+    (error,) = engine(tmp_path, lab, NETWORKS, password="wrong").deploy().errors
     assert error.exit_code == 2
     assert "401" in error.why
     assert "password" in error.remedy
 
 
-def test_new_credentials_after_wrong_ones_go_on(lab: Any, tmp_path: Path) -> None:
+def test_new_credentials_after_wrong_ones_go_on(lab: LabOfTests, tmp_path: Path) -> None:
     """The state of the failed run is no obstacle, and destroy leaves nothing."""
-    assert _engine(tmp_path, lab, password="wrong").deploy().errors
-    assert _engine(tmp_path, lab).deploy().errors == []
-    assert _engine(tmp_path, lab).destroy().errors == []
+    assert engine(tmp_path, lab, NETWORKS, password="wrong").deploy().errors
+    assert engine(tmp_path, lab, NETWORKS).deploy().errors == []
+    assert engine(tmp_path, lab, NETWORKS).destroy().errors == []
 
 
-def test_an_unreachable_endpoint_is_one_error(lab: Any, tmp_path: Path) -> None:
+def test_an_unreachable_endpoint_is_one_error(lab: LabOfTests, tmp_path: Path) -> None:
     """The address that nobody answers at is named."""
-    (error,) = _engine(tmp_path, lab, url="http://127.0.0.1:9/v3").deploy().errors
+    (error,) = engine(tmp_path, lab, NETWORKS, url="http://127.0.0.1:9/v3").deploy().errors
     assert error.exit_code == 3
     assert "127.0.0.1" in error.why
 
 
-def test_a_quota_that_is_exceeded_is_one_error(lab: Any, tmp_path: Path) -> None:
+def test_a_quota_that_is_exceeded_is_one_error(lab: LabOfTests, tmp_path: Path) -> None:
     """What fitted stays in the state; with room again the rest follows."""
     with lab.cloud("main") as cloud:
-        project = cloud.current_project_id
+        project = str(cloud.current_project_id)
         there = len(list(cloud.network.networks(project_id=project)))
         cloud.network.update_quota(project, networks=there + 3)
-        result = _engine(tmp_path, lab).deploy()
-        (error,) = result.errors
+        try:
+            (error,) = engine(tmp_path, lab, NETWORKS).deploy().errors
+        finally:
+            cloud.network.delete_quota(project)
         assert error.exit_code == 3
         assert "uota" in error.why
         assert "req-" in error.why
-        cloud.network.delete_quota(project)
-        assert _engine(tmp_path, lab).deploy().errors == []
-        assert _engine(tmp_path, lab).destroy().errors == []
+        assert engine(tmp_path, lab, NETWORKS).deploy().errors == []
+        assert engine(tmp_path, lab, NETWORKS).destroy().errors == []
         assert len(list(cloud.network.networks(project_id=project))) == there
 
 
-def test_an_agency_shrinks_with_its_quotas(lab: Any, tmp_path: Path) -> None:
+def test_an_agency_shrinks_with_its_quotas(lab: LabOfTests, tmp_path: Path) -> None:
     """Nova and neutron refuse a limit below what is in use; so it falls after the deletions."""
     shrinking = """
     member = osp.Provider(
@@ -95,21 +69,20 @@ def test_an_agency_shrinks_with_its_quotas(lab: Any, tmp_path: Path) -> None:
         osp.compute.ServerGroup(f"group{index}", name=f"g{index}", policies="affinity", opts=its)
         osp.networking.Network(f"net{index}", name=f"n{index}", opts=its)
     """
-    program = PROGRAM[: PROGRAM.index("    for index")] + shrinking
     with tenant(lab, "main") as agency:
         project = agency.cloud.current_project_id
         given = {"agency": agency.name, "password-of-agency": PASSWORD, "project": project}
         for count in ("3", "1"):
-            result = _engine(tmp_path, lab, program, count=count, **given).deploy()
+            result = engine(tmp_path, lab, shrinking, count=count, **given).deploy()
             assert result.errors == []
             quota = agency.admin.network.get_quota(project)
             limits = agency.admin.compute.get_quota_set(project)
             assert [quota.networks, limits.server_groups] == [int(count)] * 2
         assert result.changes["delete"] == 4
-        assert _engine(tmp_path, lab, program, count="1", **given).destroy().errors == []
+        assert engine(tmp_path, lab, shrinking, count="1", **given).destroy().errors == []
 
 
-def test_no_valid_host_is_one_error(lab: Any, tmp_path: Path) -> None:
+def test_no_valid_host_is_one_error(lab: LabOfTests, tmp_path: Path) -> None:
     """A server that fits nowhere is said in nova's words; the next run does not keep it."""
     server = """
     flavor = osp.compute.Flavor(
@@ -125,12 +98,9 @@ def test_no_valid_host_is_one_error(lab: Any, tmp_path: Path) -> None:
         "server", name="outside", flavor_id=flavor.id, networks=[{"uuid": net.id}],
         image_id=image.id, opts=pulumi.ResourceOptions(provider=site, depends_on=[sub]))
     """
-    head = PROGRAM[: PROGRAM.index("    for index")]
-    image = f"http://127.0.0.1:{lab.port + 90}/debian-12.raw"
-    result = _engine(tmp_path, lab, head + server, image=image).deploy()
-    (error,) = result.errors
+    (error,) = engine(tmp_path, lab, server).deploy().errors
     assert error.exit_code == 3
     assert "o valid host" in error.why
-    assert _engine(tmp_path, lab, head, image=image).deploy().errors == []
+    assert engine(tmp_path, lab, "").deploy().errors == []
     with lab.cloud("main") as cloud:
         assert [one.name for one in cloud.compute.servers() if one.name == "outside"] == []
