@@ -1,15 +1,12 @@
 """The whole city on the lab: deployed, read back, changed by hand, repaired, removed."""
 
-import ipaddress
 from collections.abc import Callable
 from typing import Any
 
 import city as cities
-import dns.message
-import dns.query
 import pytest
 from city import SITES, City
-from lab_helpers import wait_for
+from lab_helpers import answers, wait_for
 
 import catalogue
 from infra import parity
@@ -101,17 +98,7 @@ def test_names_are_answered_by_the_name_server(city: City, lab: Any, site: str) 
         for name in endpoint.dns_names:
             for kind, addresses in (("A", public), ("AAAA", endpoint.ipv6)):
                 wanted = set(map(str, addresses))
-                wait_for(lambda: _asked(name, kind, port) == wanted)  # noqa: B023  called at once
-
-
-def _asked(name: str, kind: str, port: int) -> set[str]:
-    answer = dns.query.udp(dns.message.make_query(name, kind), "127.0.0.1", port=port, timeout=5)
-    return {
-        str(ipaddress.ip_address(item.to_text()))
-        for rrset in answer.answer
-        for item in rrset
-        if item.rdtype.name == kind
-    }
+                wait_for(lambda: answers(name, kind, port) == wanted)  # noqa: B023  called at once
 
 
 def test_nothing_is_missing_at_the_backup_site(city: City) -> None:
