@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class City:
 
     folder: Path
     clouds_file: Path
-    variables: dict[str, str] = field(default_factory=dict)
+    memory_mib: int = 0
+    """The lab's, once the city was deployed to it."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -43,7 +44,6 @@ class City:
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "CITYDC_LAB_HOME": str(self.clouds_file.parent),
             "CITYDC_LAB_PORT": str(self.port),
-            **self.variables,
         }
 
     @property

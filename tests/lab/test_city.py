@@ -21,7 +21,13 @@ def city(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> City:
     for site in SITES:
         outcome = made.result("deploy", site, "--yes")
         assert outcome["changes"]["create"] > 300
+    made.memory_mib = lab.status()["memory_mib"]
     return made
+
+
+def test_lab_with_the_city_deployed_takes_less_than_3_gib(city: City) -> None:
+    """All processes of both sites, as soon as both sites are deployed."""
+    assert 0 < city.memory_mib < 3 * 1024
 
 
 @pytest.mark.parametrize("site", SITES)

@@ -71,7 +71,7 @@ def test_status_names_every_service_with_its_port_and_process(lab: LabOfTests) -
     pids = {process.pid for process in processes.of(lab.home)}
     assert found["up"]
     assert found["clouds_file"] == str(lab.clouds_file)
-    assert 0 < found["memory_mib"] < 3 * 1024
+    assert found["memory_mib"] > 0
     assert found["since"]
     for site in sites.load(lab.home, lab.port):
         seen = found["sites"][site.name]
