@@ -1,6 +1,6 @@
 """The whole city on the lab: deployed, read back, changed by hand, repaired, removed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import city as cities
@@ -52,7 +52,7 @@ def test_every_service_of_the_catalogue_is_there(city: City) -> None:
 
 @pytest.mark.parametrize("site", SITES)
 def test_cloud_agrees_with_the_outputs(city: City, lab: Any, site: str) -> None:
-    """Servers, networks, containers and projects read with openstacksdk are those exported."""
+    """What openstacksdk reads of an administrator's and each agency's cloud is what is exported."""
     outputs = city.outputs(site)
     with lab.cloud(site) as cloud:
         servers = {one.id: one for one in cloud.compute.servers(all_projects=True)}
@@ -66,8 +66,22 @@ def test_cloud_agrees_with_the_outputs(city: City, lab: Any, site: str) -> None:
             assert there.name == network.name
             prefixes = {str(network.ipv4), str(network.ipv6)}
             assert {subnets[one] for one in there.subnet_ids} == prefixes
-        projects = {one.id: one.name for one in cloud.identity.projects()}
-        assert set(outputs.projects.values()) <= set(projects)
+        projects = {one.name: one.id for one in cloud.identity.projects()}
+        assert outputs.projects.items() <= projects.items()
+        virtual = {one.vip_address for one in cloud.load_balancer.load_balancers()}
+        assert virtual == _texts(
+            [*one.ipv4, *one.ipv6] for one in outputs.endpoints if one.balanced
+        )
+        floating = {one.floating_ip_address for one in cloud.network.ips()}
+        assert floating == _texts([one.public_ipv4] for one in outputs.endpoints if one.public)
+    for agency, project in outputs.projects.items():
+        with lab.cloud(site, project_id=project) as cloud:
+            containers = {one.name for one in cloud.object_store.containers()}
+        assert containers == {one.name for one in outputs.buckets if one.agency == agency}
+
+
+def _texts(addresses: Iterable[Iterable[object]]) -> set[str]:
+    return {str(one) for several in addresses for one in several}
 
 
 def _agrees(host: Host, server: Any, cloud: Any) -> None:
