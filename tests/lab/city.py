@@ -79,6 +79,11 @@ class City:
         """Return a site's outputs."""
         return Outputs.model_validate(self.engine(site).outputs())
 
+    def resources(self, site: str) -> list[dict[str, Any]]:
+        """Return the resources of a site's state, as Pulumi keeps them."""
+        found: list[dict[str, Any]] = self.engine(site).export_state()["deployment"]["resources"]
+        return found
+
     @property
     def state(self) -> Path:
         """The state's folder."""
