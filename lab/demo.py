@@ -34,7 +34,7 @@ STEPS = {
 
 def main() -> int:
     """Run every step, then tell what there is; return the exit code of the first that fails."""
-    place = project.Project(project.CHECKOUT)
+    place = project.find()
     keep_to_the_lab(place)
     seconds = {}
     for number, (title, step) in enumerate(STEPS.items(), 1):

@@ -1,5 +1,8 @@
 """The whole city on the lab: deployed, read back, changed by hand, repaired, removed."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -128,6 +131,26 @@ def test_nothing_is_missing_at_the_backup_site(city: City) -> None:
     found = parity.compare(primary, standby, classes)
     assert len(found) == len(catalogue.load().services)
     assert [one.missing for one in found if one.missing] == []
+
+
+def test_demo_of_a_deployed_city_changes_nothing_and_says_so(city: City) -> None:
+    """Its second run: every resource is unchanged, every service listed, with nothing missing."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "lab.demo"],
+        cwd=city.folder, env=city.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout
+    outputs = [city.outputs(site) for site in SITES]
+    for site in SITES:
+        same = city.result("preview", site)["changes"]["same"]
+        assert re.search(rf"^{site}: {same} unchanged \(", said, re.MULTILINE)
+    services = catalogue.load(city.folder / "catalogue").services
+    hosts = [host for one in outputs for host in one.hosts]
+    assert f"{len(services)} services on {len(hosts)} hosts" in said
+    assert "Parity: nothing missing at the backup site." in said
+    for host in hosts:
+        assert re.search(rf"^{host.name} .*{host.ipv4} +{host.ipv6}$", said, re.MULTILINE)
 
 
 Changed = dict[str, str]
