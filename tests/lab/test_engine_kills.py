@@ -2,14 +2,16 @@
 
 import itertools
 import random
-import textwrap
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import city as cities
 import pytest
-import yaml
+from city import City
 from engine_kills import census, killed
+from engine_programs import engine
+from lab_helpers import LabOfTests
 
 from lab.engine import Engine, Result
 
@@ -18,15 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_opens
 SEED = 58
 KILLS = 20
 SMALL = """
-    import pulumi
-    import pulumi_openstack as osp
-
-    config = pulumi.Config()
-    site = osp.Provider(
-        "site", auth_url=config.require("url"), user_name="admin",
-        password=config.require_secret("password"), tenant_name="admin",
-        user_domain_name="Default", project_domain_name="Default", region=config.require("region"))
-    here = pulumi.ResourceOptions(provider=site)
     net = osp.networking.Network("net", name="kills", tags=["a", "b"], opts=here)
     sub = osp.networking.Subnet(
         "sub", name="kills", network_id=net.id, ip_version=6, cidr="fd00:58::/64", opts=here)
@@ -57,75 +50,108 @@ SMALL = """
 """
 
 
-def _engine(folder: Path, lab: Any, parallel: int = 16) -> Engine:
-    """Give an engine for the small stack on the main site."""
-    auth = yaml.safe_load(lab.clouds_file.read_text())["clouds"]["main"]
-    (folder / "Pulumi.yaml").write_text("name: kills\nruntime: python\n")
-    (folder / "__main__.py").write_text(textwrap.dedent(SMALL))
-    config = {
-        "url": auth["auth"]["auth_url"],
-        "password": auth["auth"]["password"],
-        "region": auth["region_name"],
-        "image": f"http://127.0.0.1:{lab.port + 90}/debian-12.raw",
-    }
-    state = (folder / "state").as_uri()
-    return Engine(folder, "dev", state, "of the tests", config=config, parallel=parallel)
+OURS = {
+    "address scopes": "networking/addressScope",
+    "subnet pools": "networking/subnetPool",
+    "networks": "networking/network",
+    "subnets": "networking/subnet",
+    "routers": "networking/router",
+    "security groups": "networking/secGroup",
+    "rules": "networking/secGroupRule",
+    "floating IPs": "networking/floatingIp",
+    "servers": "compute/instance",
+    "server groups": "compute/serverGroup",
+    "key pairs": "compute/keypair",
+    "flavors": "compute/flavor",
+    "volumes": "blockstorage/volume",
+    "images": "images/image",
+    "load balancers": "loadbalancer/loadBalancer",
+    "listeners": "loadbalancer/listener",
+    "pools": "loadbalancer/pool",
+    "members": "loadbalancer/member",
+    "monitors": "loadbalancer/monitor",
+    "zones": "dns/zone",
+    "records": "dns/recordSet",
+    "projects": "identity/project",
+    "groups": "identity/groupV3",
+    "roles given": "identity/roleAssignment",
+}
+"""The type of each kind that has nothing in the cloud but what a stack has in its state."""
 
 
 def _right(result: Result) -> None:
     assert not result.errors, "\n".join(map(str, result.errors))
 
 
-def test_a_small_stack_killed_at_every_operation_converges(lab: Any, tmp_path: Path) -> None:
-    """Whatever moment a deployment dies at, the next is right, and destroy leaves nothing."""
+def test_a_small_stack_killed_at_every_operation_converges(lab: LabOfTests, tmp_path: Path) -> None:
+    """Whatever moment a run dies at, the next is right, and destroy leaves nothing."""
+
+    def small(parallel: int = 16) -> Engine:
+        return engine(tmp_path, lab, SMALL, parallel=parallel)
+
+    def counts() -> dict[str, int]:
+        return {kind: len(ids) for kind, ids in census(cloud, lab.home / "main").items()}
+
     with lab.cloud("main") as cloud:
-        before = census(cloud)
-        _right(_engine(tmp_path, lab).deploy())
-        made = {kind: len(ids) for kind, ids in census(cloud).items()}
+        before = census(cloud, lab.home / "main")
+        _right(small().deploy())
+        made = counts()
+        _right(small().destroy())
+        died = {Engine.deploy: 0, Engine.destroy: 0}
         for moment in itertools.count(1):
-            _right(_engine(tmp_path, lab).destroy())
-            assert census(cloud) == before
-            died = killed(_engine(tmp_path, lab, parallel=1), Engine.deploy, moment)
-            _right(_engine(tmp_path, lab).deploy())
-            assert {kind: len(ids) for kind, ids in census(cloud).items()} == made
-            assert not _engine(tmp_path, lab).drift().changed
-            if not died:
+            assert census(cloud, lab.home / "main") == before
+            deploy_died = killed(small(parallel=1), Engine.deploy, moment)
+            if deploy_died:
+                _right(small().deploy())
+                assert counts() == made
+                assert not small().drift().changed
+            destroy_died = killed(small(parallel=1), Engine.destroy, moment)
+            if destroy_died:
+                _right(small().destroy())
+            died[Engine.deploy] += deploy_died
+            died[Engine.destroy] += destroy_died
+            if not deploy_died and not destroy_died:
                 break
-        for moment in itertools.count(1):
-            died = killed(_engine(tmp_path, lab, parallel=1), Engine.destroy, moment)
-            _right(_engine(tmp_path, lab).destroy())
-            assert census(cloud) == before
-            if not died:
-                break
-            _right(_engine(tmp_path, lab).deploy())
+        assert census(cloud, lab.home / "main") == before
+    assert died[Engine.deploy] > 30
+    assert died[Engine.destroy] > 20
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("site", ["main"])
 def test_the_whole_city_killed_at_random_operations_converges(
-    lab: Any, tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+    lab: LabOfTests, tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty kills of deployments and destructions leave what one deployment would."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(lab.clouds_file))
     chance = random.Random(SEED)  # noqa: S311 - the same moments each time
-    made = cities.make(tmp_path / "project", lab.clouds_file)
+    city = cities.make(tmp_path / "project", lab.clouds_file)
+
+    def kill(verb: Any, moments: int, *, anew: Any) -> None:
+        """Kill a run, one of several if the first ones come to their end before their moment."""
+        while not killed(city.engine(site), verb, chance.randrange(1, moments)):
+            _right(anew(city.engine(site)))
+
     with lab.cloud(site) as cloud:
-        before = census(cloud)
-        kills = 0
-        while kills < KILLS // 2:
-            kills += killed(made.engine(site), Engine.deploy, chance.randrange(1, 150))
-        _right(made.engine(site).deploy())
-        resources = made.engine(site).export_state()["deployment"]["resources"]
-        there = census(cloud)
-        for kind, token in (("servers", "compute/instance"), ("volumes", "blockstorage/volume")):
-            ours = {one["id"] for one in resources if f"openstack:{token}:" in one["type"]}
-            assert there[kind] - before[kind] == ours
-        rules = [one for one in resources if "networking/secGroupRule:" in one["type"]]
-        assert len(there["rules"] - before["rules"]) == len(rules)
-        assert not made.engine(site).deploy().changed
-        while kills < KILLS:
-            if not killed(made.engine(site), Engine.destroy, chance.randrange(1, 100)):
-                break
-            kills += 1
-        _right(made.engine(site).destroy())
-        assert census(cloud) == before
+        before = census(cloud, lab.home / site)
+        for _ in range(KILLS // 2):
+            kill(Engine.deploy, 150, anew=Engine.destroy)
+        _right(city.engine(site).deploy())
+        there = census(cloud, lab.home / site)
+        _agrees(city, site, {kind: ids - before[kind] for kind, ids in there.items()})
+        assert not city.engine(site).deploy().changed
+        for _ in range(KILLS // 2):
+            kill(Engine.destroy, 100, anew=Engine.deploy)
+        _right(city.engine(site).destroy())
+        assert census(cloud, lab.home / site) == before
+
+
+def _agrees(city: City, site: str, made: dict[str, set[str]]) -> None:
+    """Assert that the cloud has what the state has: nothing else, nothing twice."""
+    ours: dict[str, set[str]] = defaultdict(set)
+    for one in city.resources(site):
+        ours[one["type"].rpartition(":")[0].removeprefix("openstack:")].add(one.get("id", ""))
+    assert {kind: made[kind] for kind in OURS} == {kind: ours[OURS[kind]] for kind in OURS}
+    containers = {one.partition("/")[2] for one in made["containers"] if "\0" not in one}
+    assert containers == ours["objectstorage/container"]
