@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3.11
 UV := .venv/bin/uv
+# Folders whose modules have the same names (conftest) are checked one by one.
+TESTS := "tests/helpers tests/releases tests/unit/*.py" tests/lab tests/unit/*/
 
 .PHONY: demo test setup lint unit lab-test soak bench lock generate clean
 
@@ -27,6 +29,7 @@ lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	for folder in $(TESTS); do .venv/bin/mypy $$folder; done
 	.venv/bin/yamllint --strict .
 
 unit: setup

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from graphs import city, labels, of_city, one
 
-from catalogue import addresses, flows
+from catalogue import addresses, flows, recovery
 from catalogue.model import Profile
 from infra.graph import Graph, Resource
 
@@ -52,12 +52,11 @@ def test_groups_hold_the_resolved_flows_and_nothing_else(site: str, graph: Graph
     """Each rule is one of a flow's; groups start without neutron's own."""
     open_ = flows.resolve(city(), city().sites[site], Profile.LAB)
     wanted = {
-        (group, rule.direction, rule.protocol, rule.port, str(prefix))
+        (f"SecGroup/{group}", rule.direction, rule.protocol, rule.port, str(prefix))
         for group, rules in [*open_.groups.items(), ("baseline", open_.baseline)]
         for rule in rules
         for prefix in (*rule.ipv4, *rule.ipv6)
     }
-    wanted = {(f"SecGroup/{group}", *rest) for group, *rest in wanted}
     found = {
         (
             rule.inputs["securityGroupId"],
@@ -120,7 +119,7 @@ def test_addresses_are_as_planned(site: str, graph: Graph) -> None:
     """Subnets, gateways, servers and balancers lie where the plan has them."""
     here = city().sites[site]
     for service in city().services.values():
-        for part in [*service.components, *service.databases]:
+        for part in recovery.parts(service):
             name = f"{service.id}-{part.id}"
             if any(network.name == name for network in graph.of("Network")):
                 plan = addresses.network(here, service, part.number)
