@@ -7,6 +7,8 @@ whatever is pending, through octavia's own status updates.
 # octavia has no types.
 # mypy: disable-error-code="import-untyped, misc"
 
+import functools
+import os
 import threading
 import time
 from typing import Any
@@ -19,6 +21,7 @@ from oslo_log import log
 
 LOG = log.getLogger(__name__)
 PAUSE_S, IDLE_S = 0.1, 1
+LOCK = threading.Lock()
 
 # In the order in which they may go.
 KINDS = {
@@ -37,21 +40,8 @@ class Driver(provider_base.ProviderDriver):
 
     def __init__(self) -> None:
         super().__init__()
-        self._changed = threading.Event()
-        self._changed.set()  # what an earlier process left pending
-        threading.Thread(target=self._sweep, daemon=True).start()
-
-    def _sweep(self) -> None:
-        while True:
-            # The API tells of a change before it has committed it, so a look may come too early.
-            self._changed.wait(IDLE_S)
-            self._changed.clear()
-            time.sleep(PAUSE_S)
-            try:
-                while _settle():
-                    time.sleep(PAUSE_S)
-            except Exception:
-                LOG.exception("Sweep failed, will be tried again")
+        with LOCK:  # octavia makes a driver for each request
+            self._changed = _sweeper(os.getpid())
 
     def _done(self, *_args: Any, **_more: Any) -> None:
         self._changed.set()
@@ -59,6 +49,29 @@ class Driver(provider_base.ProviderDriver):
     def create_vip_port(self, *_args: Any, **_more: Any) -> None:
         """Let octavia ask neutron itself for the port."""
         raise NotImplementedError
+
+
+@functools.cache
+def _sweeper(pid: int) -> threading.Event:
+    """Start the thread that sweeps in this process; return what wakes it."""
+    del pid
+    changed = threading.Event()
+    changed.set()  # what an earlier process left pending
+    threading.Thread(target=_sweep, args=(changed,), daemon=True).start()
+    return changed
+
+
+def _sweep(changed: threading.Event) -> None:
+    while True:
+        # The API tells of a change before it has committed it, so a look may come too early.
+        changed.wait(IDLE_S)
+        changed.clear()
+        time.sleep(PAUSE_S)
+        try:
+            while _settle():
+                time.sleep(PAUSE_S)
+        except Exception:
+            LOG.exception("Sweep failed, will be tried again")
 
 
 def _settle() -> bool:
