@@ -1,6 +1,7 @@
 """The official Pulumi CLI, driven through Pulumi's Automation API."""
 
 import os
+import re
 import tempfile
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ import openstack.config
 import yaml
 from pulumi import automation
 from pulumi.automation.events import (
+    DiagnosticEvent,
     EngineEvent,
     OpType,
     StepEventMetadata,
@@ -29,13 +31,23 @@ KIND = {
     OpType.CREATE: "create",
     OpType.IMPORT: "create",
     OpType.UPDATE: "update",
-    OpType.REFRESH: "update",
     OpType.REPLACE: "replace",
     OpType.DELETE: "delete",
 }
 
 CLOSED = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": ""}
 """A secret, as a checkpoint has it."""
+
+BESIDE = re.compile(
+    r"(preview|update|refresh|destroy) failed|Program failed with an unhandled exception:"
+)
+"""What the CLI says beside the errors that it tells of."""
+
+REFUSED = re.compile(r"Authentication failed|got 401 instead|requires authentication")
+"""What gophercloud and keystone say of credentials that are not valid."""
+
+RAISED = re.compile(r"(.+?)(?:\n  cause: (.+?))?\n  remedy: (.+)", re.DOTALL)
+"""An error of the program's own, as `CityDCError` prints itself."""
 
 
 class Official:
@@ -141,20 +153,44 @@ class _Events:
         self.errors: list[CityDCError] = []
         self.after: dict[str, Mapping[str, Any]] = {}
         """Each resource that there will be, by URN, as a checkpoint has it."""
+        self.refreshing: Counter[str] = Counter()
+        """What is being looked at in the cloud, by URN."""
 
     def hear(self, event: EngineEvent) -> None:
         if step := event.resource_pre_event:
-            self._step(step.metadata)
+            self._begun(step.metadata)
+        if (done := event.res_outputs_event) and self.refreshing[done.metadata.urn]:
+            self.refreshing[done.metadata.urn] -= 1
+            self._step(done.metadata)
         if (said := event.diagnostic_event) and said.severity == "error":
-            where = said.urn or "the stack"
-            self.errors.append(OutsideError(f"{where} failed", why=_plain(said.message)))
+            self._error(said)
+
+    def _error(self, said: DiagnosticEvent) -> None:
+        error = _told(said)
+        # What the user gave wrong, such as a password, is one error, whichever resources met it.
+        if isinstance(error, BadInputError) and error.what in {one.what for one in self.errors}:
+            return
+        if error:
+            self.errors.append(error)
+
+    def _begun(self, step: StepEventMetadata) -> None:
+        """
+        Count a step, but for refreshing: what came of that is told at its end only.
+
+        Before an update the CLI does not tell it at all, and the update's own steps follow.
+        """
+        if step.op is OpType.REFRESH:
+            self.refreshing[step.urn] += 1
+        else:
+            self.refreshing.pop(step.urn, None)
+            self._step(step)
 
     def _step(self, step: StepEventMetadata) -> None:
         if step.new and not step.new.delete:
             self.after[step.urn] = _as_checkpoint(step.new)
         kind = KIND.get(step.op)
         if kind is None:
-            return  # a part of a replacement, which is counted as a whole
+            return  # a part of a replacement, which is counted as a whole, or of refreshing
         self.counts[kind] += 1
         self.progress.step(kind, step.urn)
         if kind != "same":
@@ -185,12 +221,36 @@ def _closed(value: Any) -> Any:
     return CLOSED if value == "[secret]" else value
 
 
-def _plain(text: str) -> str:
+def _uncoloured(text: str) -> str:
     """Return the CLI's text without its colour marks."""
-    while "<{%" in text and "%}>" in text:
-        head, _, rest = text.partition("<{%")
-        text = head + rest.partition("%}>")[2]
-    return " ".join(text.split())
+    return re.sub(r"<\{%.*?%\}>", "", text)
+
+
+def _told(said: DiagnosticEvent) -> CityDCError | None:
+    """Return the error that a diagnostic tells of; None if others tell of it."""
+    text = _uncoloured(said.message).strip()
+    why = " ".join(text.split())
+    if BESIDE.fullmatch(why):
+        return None
+    if REFUSED.search(why):
+        return BadInputError(
+            "the cloud refuses the credentials",
+            why=why,
+            remedy="check the user, password and project in clouds.yaml or the OS_* variables",
+        )
+    resource = said.urn if said.urn and "::pulumi:pulumi:Stack::" not in said.urn else ""
+    if not resource and (raised := RAISED.fullmatch(text)):
+        return BadInputError(raised[1], why=raised[2] or "", remedy=raised[3])
+    if not resource and "Traceback (most recent call last)" in text:
+        return BadInputError(
+            "the Pulumi program failed", why=text.splitlines()[-1], remedy="correct the program"
+        )
+    return OutsideError(
+        f"{Change(resource, '').label} failed" if resource else "the stack failed",
+        why=why,
+        remedy="remove the cause, then run it again",
+        place=resource,
+    )
 
 
 def _explained(site: str, error: automation.CommandError) -> CityDCError:
@@ -209,7 +269,7 @@ def _explained(site: str, error: automation.CommandError) -> CityDCError:
     told = [line for line in text.splitlines() if line.strip().startswith("error:")]
     return OutsideError(
         f'the official CLI failed on the stack "{site}"',
-        why=_plain(told[0] if told else text)[:2000],
+        why=" ".join(_uncoloured(told[0] if told else text).split())[:2000],
         remedy=f"run `pulumi preview --stack {site}` to see all that it says",
     )
 

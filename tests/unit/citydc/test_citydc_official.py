@@ -79,10 +79,21 @@ def engine(tmp_path: Path, cli: Cli) -> Official:
     return Official(Project(tmp_path), "main", "main")
 
 
-def _step(op: str, urn: str = URN, **more: Any) -> dict[str, Any]:
+def _step(op: str, urn: str = URN, *, done: bool = False, **more: Any) -> dict[str, Any]:
+    """Return the event of a step's beginning or of its end."""
+    metadata = {"op": op, "urn": urn, "type": "t", "old": None, "provider": "p", **more}
+    return {"resOutputsEvent" if done else "resourcePreEvent": {"metadata": metadata}}
+
+
+def _error(text: str, urn: str = "") -> dict[str, Any]:
+    """Return the event of a diagnostic, as the engine writes it."""
     return {
-        "resourcePreEvent": {
-            "metadata": {"op": op, "urn": urn, "type": "t", "provider": "p", **more}
+        "diagnosticEvent": {
+            **({"urn": urn} if urn else {}),
+            "prefix": "<{%fg 1%}>error: <{%reset%}>",
+            "message": f"<{{%reset%}}>{text}<{{%reset%}}>\n",
+            "color": "raw",
+            "severity": "error",
         }
     }
 
@@ -126,18 +137,56 @@ def test_preview_counts_steps_and_lists_what_changes(cli: Cli, engine: Official)
 
 
 def test_deploy_refreshes_first(cli: Cli, engine: Official) -> None:
-    """What was changed by hand is repaired, as with the embedded engine."""
-    cli.answer(_step("update"), SUMMARY)
-    assert engine.deploy(Silent()).changed
+    """What was changed by hand is repaired, as with the embedded engine; looking is no change."""
+    other = f"{URN}2"
+    cli.answer(
+        _step("refresh"),
+        _step("refresh", other),
+        _step("refresh", done=True),
+        _step("refresh", other, done=True),
+        _step("update"),
+        _step("same", other),
+        _step("same", other, done=True),
+        _step("update", done=True),
+        SUMMARY,
+    )
+    assert engine.deploy(Silent()).changes == {"update": 1, "same": 1}
     assert {"--refresh", "--yes"} <= set(cli.call("up")["arguments"])
 
 
-def test_drift_and_destroy_call_their_verbs(cli: Cli, engine: Official) -> None:
-    """Drift is a refresh that only previews; destroy destroys."""
-    cli.answer(_step("refresh"), SUMMARY)
-    assert engine.drift(Silent()).changes == {"update": 1}
+def test_drift_tells_what_refreshing_came_to(cli: Cli, engine: Official) -> None:
+    """
+    Every resource begins as "refresh"; its end says whether it is the same, changed or gone.
+
+    A resource may be there twice, when its replacement was cut short.
+    """
+    changed = {"diffs": ["tags"], "detailedDiff": {"tags[0]": {"diffKind": "add"}}}
+    cli.answer(
+        *(_step("refresh", URN + name) for name in ("1", "2", "3", "3")),
+        _step("same", URN + "1", done=True),
+        _step("update", URN + "2", done=True, **changed),
+        _step("delete", URN + "3", done=True),
+        _step("same", URN + "3", done=True),
+        SUMMARY,
+    )
+    outcome = engine.drift(Silent())
+    assert outcome.changes == {"same": 2, "update": 1, "delete": 1}
+    assert [(one.urn, one.op, list(one.lines)) for one in outcome.resources] == [
+        (URN + "2", "update", ["add: tags[0]"]),
+        (URN + "3", "delete", []),
+    ]
     assert "--preview-only" in cli.call("refresh")["arguments"]
-    cli.answer(_step("delete"), SUMMARY)
+
+
+def test_stack_without_drift_is_not_changed(cli: Cli, engine: Official) -> None:
+    """That all was looked at is no change."""
+    cli.answer(_step("refresh"), _step("same", done=True), SUMMARY)
+    assert not engine.drift(Silent()).changed
+
+
+def test_destroy_calls_its_verb(cli: Cli, engine: Official) -> None:
+    """A deletion counts once, though the CLI tells of its beginning and end."""
+    cli.answer(_step("delete"), _step("delete", done=True), SUMMARY)
     assert engine.destroy(Silent()).changes == {"delete": 1}
 
 
@@ -172,14 +221,61 @@ def test_clouds_file_of_the_user_is_left_alone(
     assert variables["OS_CLOUD"] == ""
 
 
-def test_failing_resource_is_reported_with_its_urn(cli: Cli, engine: Official) -> None:
-    """The CLI's diagnostic becomes the error, without its colour marks, and no second one."""
-    said = {"message": "<{%fg 1%}>quota exceeded<{%reset%}>\n", "color": "", "severity": "error"}
-    cli.answer({"diagnosticEvent": {**said, "urn": URN}}, SUMMARY, stderr="error: x", code=255)
+def test_failing_resource_is_reported_as_one_error(cli: Cli, engine: Official) -> None:
+    """The diagnostic becomes the error; the CLI's closing words are none."""
+    said = (_error("quota exceeded", URN), _error("update failed"))
+    cli.answer(*said, SUMMARY, stderr="error: update failed", code=255)
     (error,) = engine.deploy(Silent()).errors
     assert isinstance(error, OutsideError)
-    assert error.what == f"{URN} failed"
-    assert error.why == "quota exceeded"
+    assert error.what == "openstack:networking/network:Network net failed"
+    assert (error.why, error.place) == ("quota exceeded", URN)
+    assert error.remedy
+
+
+STACK = "urn:pulumi:main::citydc::pulumi:pulumi:Stack::citydc-main"
+TRACEBACK = """Program failed with an unhandled exception:
+Traceback (most recent call last):
+  File "/city/infra/program.py", line 3, in declare
+    raise ValueError("no such flavor")
+ValueError: no such flavor
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "what", "why"),
+    [
+        (
+            [(TRACEBACK, STACK)],
+            "the Pulumi program failed",
+            "ValueError: no such flavor",
+        ),
+        (
+            [("Program failed with an unhandled exception:", ""), (TRACEBACK[44:], "")],
+            "the Pulumi program failed",
+            "ValueError: no such flavor",
+        ),
+        (
+            [(str(BadInputError("no site", why="no file", remedy="write it")), STACK)],
+            "no site",
+            "no file",
+        ),
+        (
+            [("Authentication failed", URN), ("Authentication failed", f"{URN}2")],
+            "the cloud refuses the credentials",
+            "Authentication failed",
+        ),
+    ],
+)
+def test_what_the_user_gave_wrong_is_bad_input(
+    cli: Cli, engine: Official, told: list[tuple[str, str]], what: str, why: str
+) -> None:
+    """A fault of the program and a wrong password are one error, and the user's."""
+    said = [_error(text, urn) for text, urn in told]
+    cli.answer(*said, _error("preview failed"), SUMMARY, code=255)
+    (error,) = engine.preview(Silent()).errors
+    assert isinstance(error, BadInputError)
+    assert (error.what, error.why) == (what, why)
+    assert error.remedy
 
 
 @pytest.mark.parametrize(
