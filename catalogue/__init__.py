@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from catalogue.checks import CHECKS
+from catalogue.checks import CHECKS, DERIVED
 from catalogue.loading import Draft, drafted
 from catalogue.model import Catalogue
 from catalogue.problems import Problem, UnsoundCatalogueError
@@ -36,4 +36,6 @@ def _judged(folder: Path | None) -> tuple[Draft, list[Problem]]:
     seen = {(problem.file, problem.field) for problem in problems if problem.field}
     for rule in CHECKS:
         problems += [one for one in rule(draft) if (one.file, one.field) not in seen]
+    if not problems:
+        problems = [one for rule in DERIVED for one in rule(draft)]
     return draft, sorted(set(problems))

@@ -3,12 +3,13 @@ What the catalogue's files must agree on: one small function for each rule.
 
 A rule takes what could be read and yields problems.  Rules about names look at the files' data, so
 that they find what is wrong even in a file with other faults; rules about figures look only at
-files whose every field is sound.
+files whose every field is sound.  What follows from all files together is judged where no other
+rule finds anything.
 """
 
 from collections.abc import Callable, Iterator
 
-from catalogue.checks import capacity, meters, names, prefixes, security, sources, takeover
+from catalogue.checks import capacity, meters, names, prefixes, reach, security, sources, takeover
 from catalogue.loading import Draft
 from catalogue.problems import Problem
 
@@ -20,7 +21,7 @@ CHECKS: list[Callable[[Draft], Iterator[Problem]]] = [
     names.numbers_are_given_once,
     names.buckets_are_named_once,
     names.records_are_named_once,
-    names.components_are_not_named_as_parties,
+    names.parts_are_not_named_as_parties,
     names.callers_exist,
     names.called_parties_exist,
     names.agencies_exist,
@@ -51,3 +52,9 @@ CHECKS: list[Callable[[Draft], Iterator[Problem]]] = [
     sources.assumptions_cover_something,
     sources.doubts_are_told,
 ]
+
+DERIVED: list[Callable[[Draft], Iterator[Problem]]] = [
+    reach.name_servers_are_servers,
+    reach.routers_hold_their_routes,
+]
+"""Those for catalogues in which no other rule finds anything."""

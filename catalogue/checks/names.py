@@ -121,14 +121,15 @@ def records_are_named_once(draft: Draft) -> Iterator[Problem]:
     yield from _alike(draft, found, "take a name of its own: all services share a site's zone")
 
 
-def components_are_not_named_as_parties(draft: Draft) -> Iterator[Problem]:
-    """Ensure that a component isn't named as a party outside, which a caller could mean too."""
+def parts_are_not_named_as_parties(draft: Draft) -> Iterator[Problem]:
+    """No component or database is named as a party outside, which a caller could mean too."""
     parties, _ = _names(draft, "city", "outside")
     for key, document in draft.of_kind("services"):
-        for steps, value in document.find("components.*.id"):
-            if isinstance(value, str) and value in {*parties, EVERYONE}:
-                what = f'is "{value}", the name of a party outside or of everyone'
-                yield draft.problem(key, steps, what, "rename the component")
+        for pattern in ("components.*.id", "databases.*.id"):
+            for steps, value in document.find(pattern):
+                if isinstance(value, str) and value in {*parties, EVERYONE}:
+                    what = f'is "{value}", the name of a party outside or of everyone'
+                    yield draft.problem(key, steps, what, f"rename the {str(steps[0])[:-1]}")
 
 
 def callers_exist(draft: Draft) -> Iterator[Problem]:

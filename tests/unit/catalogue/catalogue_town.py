@@ -36,6 +36,14 @@ class Town:
         text = yaml.safe_dump(document.data, allow_unicode=True, sort_keys=False)
         (self.folder / file).write_text(text, encoding="utf-8")
 
+    def copy(self, service: str, numbers: list[int]) -> None:
+        """Add services like this one, with these numbers."""
+        text = (self.folder / service).read_text(encoding="utf-8")
+        data = yaml.safe_load(text)
+        for number in numbers:
+            like = {**data, "id": f"{data['id']}{number}", "number": number}
+            (self.folder / f"services/{like['id']}.yaml").write_text(yaml.safe_dump(like))
+
     def replace(self, file: str, old: str, new: str) -> None:
         """Replace a text that stands once in a file."""
         text = (self.folder / file).read_text(encoding="utf-8")

@@ -169,7 +169,9 @@ PATHS = [
 ]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(place=st.sampled_from(PATHS), junk=st.sampled_from(JUNK))
 def test_junk_anywhere_is_told_and_never_crashes(
     tmp_path_factory: pytest.TempPathFactory, place: tuple[str, tuple[Any, ...]], junk: Any

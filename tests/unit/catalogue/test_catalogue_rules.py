@@ -6,11 +6,12 @@ import pytest
 from catalogue_town import Town
 
 import catalogue
-from catalogue.checks import CHECKS
+from catalogue.checks import CHECKS, DERIVED
 from catalogue.documents import read
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(CASES.rglob("*.yaml"))
+RULES = [*CHECKS, *DERIVED]
 
 
 @pytest.fixture
@@ -35,6 +36,8 @@ def test_rule_finds_what_its_case_says_and_nothing_else(file: Path, town: Town) 
     for changed, edits in document.data["edits"].items():
         for path, value in edits.items():
             town.edit(changed, path, value)
+    for copied, numbers in document.data.get("copies", {}).items():
+        town.copy(copied, numbers)
     found = sorted(
         f"{one.file.relative_to(town.folder)} {one.field}: {one.what}"
         for one in catalogue.check(town.folder)
@@ -45,7 +48,7 @@ def test_rule_finds_what_its_case_says_and_nothing_else(file: Path, town: Town) 
         assert what.startswith(begin), found
 
 
-@pytest.mark.parametrize("rule", CHECKS, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_every_rule_has_a_failing_and_a_passing_case(rule: object) -> None:
     """A rule without both kinds of cases is not tested."""
     name = getattr(rule, "__name__", "")
@@ -55,4 +58,4 @@ def test_every_rule_has_a_failing_and_a_passing_case(rule: object) -> None:
 
 def test_every_case_belongs_to_a_rule() -> None:
     """A folder of cases is named for a rule that runs."""
-    assert {file.parent.name for file in FILES} == {rule.__name__ for rule in CHECKS}
+    assert {file.parent.name for file in FILES} == {rule.__name__ for rule in RULES}
