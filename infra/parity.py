@@ -131,9 +131,7 @@ class _Item:
     @property
     def key(self) -> tuple[str, str]:
         """What it shares with its counterpart; a rule for replication names the other site."""
-        return self.kind, re.sub(
-            r"-(from|to)-replication-.+-(tcp|udp)-", r"-\1-peer-\2-", self.name
-        )
+        return self.kind, REPLICATION.sub(r"-\1-peer-\2-", self.name)
 
 
 class _Index:
