@@ -25,8 +25,8 @@ from typing import IO, Any, Self
 import psutil
 
 from catalogue.errors import BadInputError, OutsideError
-from lab import status
-from lab.openstack import credentials, files, packages, ports, processes, releases, sites
+from lab import files, status
+from lab.openstack import credentials, packages, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
 
 DEFAULT_HOME = Path(__file__).resolve().parents[1] / ".lab"

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from catalogue.errors import BadInputError, OutsideError
+from lab import files
 from lab.engine.resource import now
 
 VERSION = 3
@@ -100,13 +101,17 @@ class Backend:
             )
 
     def prepare(self, project: str) -> None:
-        """Make the folders of a project, closed to others.  Raise OutsideError."""
+        """
+        Make the folders of a project, closed to others.
+
+        Raise OutsideError if that fails, BadInputError for a layout of another version.
+        """
         self._check_version()
         try:
-            make_folder(self.folder / "stacks" / project)
+            files.make_folder(self.folder / "stacks" / project)
             meta = self.folder / "meta.yaml"
             if not meta.exists():
-                write_whole(meta, "version: 1\n")
+                files.write(meta, "version: 1\n")
         except OSError as error:
             raise cannot_write(self.folder, error) from error
 
@@ -116,7 +121,8 @@ class Backend:
         Hold the stack's lock, as the official CLI does.
 
         A lock that a dead process of this host left is taken over, and that is said.  Raise
-        OutsideError while another run holds it.
+        OutsideError while another run holds it or none can be written, BadInputError for one that
+        cannot be read.
         """
         folder = self.folder / "locks" / "organization" / project / stack
         mine = folder / f"{uuid.uuid4()}.json"
@@ -128,9 +134,9 @@ class Backend:
             "started": _started(os.getpid()),
         }
         try:
-            make_folder(folder)
+            files.make_folder(folder)
             _check_locks(folder, mine, say)
-            write_whole(mine, json.dumps(content), beside=self.folder)
+            files.write(mine, json.dumps(content), beside=self.folder)
         except OSError as error:
             raise cannot_write(folder, error) from error
         try:
@@ -141,7 +147,11 @@ class Backend:
 
 
 def _check_locks(folder: Path, mine: Path, say: Callable[[str], None]) -> None:
-    """Remove the locks of dead processes.  Raise OutsideError for a live one."""
+    """
+    Remove the locks of dead processes.
+
+    Raise OutsideError for a live one, BadInputError for one that cannot be read.
+    """
     for lock in sorted(folder.iterdir()):
         if lock == mine:
             continue
@@ -187,36 +197,6 @@ def _started(pid: int) -> str | None:
     except OSError:
         return None
     return None if after_name[0] == "Z" else after_name[19]
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and what is missing above it, closed to others."""
-    for folder in (*reversed(path.parents), path):
-        if not folder.exists():
-            folder.mkdir(mode=0o700, exist_ok=True)
-
-
-def write_whole(path: Path, text: str, *, beside: Path | None = None) -> None:
-    """
-    Put `text` in a file (mode 0600) so that a crash leaves the old or the new, never a part.
-
-    The new file grows in the folder `beside` (of the same disk; default: the file's own).
-    """
-    growing = (beside or path.parent) / f".{path.name}.new"
-    try:
-        with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        growing.replace(path)
-    except OSError:
-        growing.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def keep_backup(path: Path) -> None:

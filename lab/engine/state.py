@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalogue.errors import BadInputError, CityDCError
+from lab import files
 from lab.engine import backend
 from lab.engine.crypter import Crypter
 from lab.engine.resource import STACK, Resource, from_json, now
@@ -172,7 +173,7 @@ class State:
         try:
             if not self._writer.written:
                 backend.keep_backup(self.path)
-            backend.write_whole(self.path, text)
+            files.write(self.path, text)
         except OSError as error:
             self.failure = backend.cannot_write(self.path, error)
             raise self.failure from error

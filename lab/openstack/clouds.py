@@ -7,7 +7,7 @@ import openstack
 import openstack.connection
 import yaml
 
-from lab.openstack import files
+from lab import files
 from lab.openstack.sites import Site
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.openstack import files
+from lab import files
 from lab.openstack.sites import HOST, ZONES, Site
 
 Sections = dict[str, dict[str, object]]

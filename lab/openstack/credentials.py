@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Self
 
-from lab.openstack import files
+from lab import files
 
 
 def _word() -> str:

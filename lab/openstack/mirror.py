@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from lab.openstack import files, processes
+from lab import files
+from lab.openstack import processes
 from lab.openstack.sites import HOST, Site
 
 IMAGE = "debian-12.raw"

@@ -11,7 +11,8 @@ import traceback
 from collections.abc import Callable
 from typing import IO, Any
 
-from lab.openstack import files, processes, releases, serving, sqlite
+from lab import files
+from lab.openstack import processes, releases, serving, sqlite
 from lab.openstack.sites import Site
 
 

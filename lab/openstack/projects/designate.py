@@ -26,7 +26,7 @@ from designate.worker import service as worker
 from oslo_config import cfg
 from oslo_log import log
 
-from lab.openstack import files
+from lab import files
 from lab.openstack.project import Project
 from lab.openstack.sites import HOST, Site
 

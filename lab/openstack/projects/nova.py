@@ -26,7 +26,8 @@ from nova.objects import host_mapping
 from nova.scheduler import rpcapi as scheduler
 from oslo_log import log
 
-from lab.openstack import files, sqlite, virt
+from lab import files
+from lab.openstack import sqlite, virt
 from lab.openstack.project import Project
 from lab.openstack.sites import Site
 

@@ -8,7 +8,8 @@ from a process that does without.
 import os
 import sys
 
-from lab.openstack import configuration, files
+from lab import files
+from lab.openstack import configuration
 from lab.openstack.project import Project
 from lab.openstack.sites import HOST, Site
 

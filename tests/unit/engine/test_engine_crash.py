@@ -15,7 +15,8 @@ import pytest
 from engine_stack import GROUP, NET, PORT, RULE, SUB, VOLUME, Stack
 from memory_cloud import MemoryConnection
 
-from lab.engine import Engine, Result, backend
+from lab import files
+from lab.engine import Engine, Result
 
 TAGGED = NET.replace("mtu=1400", 'mtu=1400, tags=["a"]')
 CITY = (TAGGED, SUB, GROUP, RULE, PORT, VOLUME)
@@ -52,14 +53,14 @@ def _killed(stack: Stack, url: str, moment: int, verb: Callable[[Engine], Result
 
     def run() -> Result:
         killer = Killer(moment)
-        write = backend.write_whole
+        write = files.write
 
         def write_and_count(path: Path, text: str, *, beside: Path | None = None) -> None:
             killer()
             write(path, text, beside=beside)
             killer()
 
-        backend.write_whole = write_and_count
+        files.write = write_and_count
         engine = stack.engine(parallel=1)
         engine.make_cloud = lambda settings: MemoryConnection(settings, url=url, hook=killer)
         return verb(engine)

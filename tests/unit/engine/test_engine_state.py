@@ -11,7 +11,8 @@ import yaml
 from engine_stack import NET, SUB, Stack, ops
 
 from catalogue.errors import BadInputError, OutsideError
-from lab.engine import Engine, backend
+from lab import files
+from lab.engine import Engine
 from lab.engine.crypter import Crypter
 
 
@@ -230,14 +231,14 @@ def test_a_full_disk_keeps_the_old_state_and_is_said(
     """No operation starts that cannot be noted, and the file stays whole."""
     stack.deploy(NET)
     before = stack.state_file.read_bytes()
-    write = backend.write_whole
+    write = files.write
 
     def full(path: Path, text: str, **more: Any) -> None:
         if path == stack.state_file:
             raise OSError(28, "No space left on device")
         write(path, text, **more)
 
-    monkeypatch.setattr(backend, "write_whole", full)
+    monkeypatch.setattr(files, "write", full)
     stack.cloud.log.clear()
     (error,) = stack.write(NET, SUB).engine().deploy().errors
     assert "No space left" in error.why
@@ -250,7 +251,7 @@ def test_a_disk_that_fills_up_after_an_operation_loses_nothing(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was made but could not be noted is taken over by the next run."""
-    write = backend.write_whole
+    write = files.write
 
     def full(path: Path, text: str, **more: Any) -> None:
         if path == stack.state_file and stack.cloud.made:
@@ -258,7 +259,7 @@ def test_a_disk_that_fills_up_after_an_operation_loses_nothing(
         write(path, text, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(backend, "write_whole", full)
+        patch.setattr(files, "write", full)
         result = stack.write(NET, SUB).engine().deploy()
     assert len(result.errors) == 1
     assert len(stack.cloud.all("networks")) == 1
@@ -270,14 +271,14 @@ def test_a_disk_that_fills_up_after_an_operation_loses_nothing(
 def test_concurrent_operations_share_writes(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many resources at once take far fewer writes than operations have beginnings and ends."""
     writes: list[str] = []
-    write = backend.write_whole
+    write = files.write
 
     def counted(path: Path, text: str, **more: Any) -> None:
         if path == stack.state_file:
             writes.append(text)
         write(path, text, **more)
 
-    monkeypatch.setattr(backend, "write_whole", counted)
+    monkeypatch.setattr(files, "write", counted)
     stack.deploy("".join(NET.replace('"net"', f'"net{index}"') for index in range(60)))
     assert len(stack.cloud.all("networks")) == 60
     assert len(writes) < 120

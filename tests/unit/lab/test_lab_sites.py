@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.openstack import credentials, files, ports, sites
+from lab import files
+from lab.openstack import credentials, ports, sites
 
 
 def test_sites_have_ports_of_their_own(tmp_path: Path) -> None:
