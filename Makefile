@@ -1,4 +1,5 @@
-# `make demo` and `make test` set up all they need; the rest is for those who work on citydc.
+# `make demo` and `make test` set up all they need; `make production` sets up citydc without the lab
+# and the tools; the rest is for those who work on citydc.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,7 +8,7 @@ UV := .venv/bin/uv
 # Folders whose modules have the same names (conftest) are checked one by one.
 TESTS := "tests/helpers tests/releases tests/unit/*.py" tests/lab tests/unit/*/
 
-.PHONY: demo test setup lint unit lab-test soak bench lock generate clean
+.PHONY: demo test production setup lint unit lab-test soak bench lock generate clean
 
 demo: setup
 	.venv/bin/python -m lab.demo
@@ -16,14 +17,21 @@ test: setup lint unit lab-test
 
 setup: .venv/ready
 
-.venv/ready: requirements.txt pyproject.toml
+.venv/ready: requirements.txt pyproject.toml .venv/bin/uv
+	$(UV) pip sync -q --python .venv/bin/python --compile-bytecode requirements.txt
+	$(UV) pip install -q --python .venv/bin/python --no-deps -e .
+	@touch $@
+
+# What citydc needs beside the official CLI, as pinned as all the rest.
+production: .venv/bin/uv
+	$(UV) pip install -q --python .venv/bin/python --compile-bytecode \
+	  --constraint requirements.txt -e .
+
+.venv/bin/uv:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing; install Python 3.11" >&2; exit 2; }
 	$(PYTHON) -m venv .venv || { apt-get update -q && \
 	  apt-get install -y -q --no-install-recommends python3-venv && $(PYTHON) -m venv --clear .venv; }
 	.venv/bin/pip install -q --disable-pip-version-check "$$(grep ^uv== requirements.txt)"
-	$(UV) pip sync -q --python .venv/bin/python --compile-bytecode requirements.txt
-	$(UV) pip install -q --python .venv/bin/python --no-deps -e .
-	@touch $@
 
 lint: setup
 	.venv/bin/ruff check .
