@@ -22,6 +22,7 @@ from catalogue.addresses import Prefixes
 from catalogue.model import (
     Capability,
     Catalogue,
+    City,
     Component,
     Database,
     Listen,
@@ -33,6 +34,8 @@ from catalogue.model import (
 Direction = Literal["ingress", "egress"]
 BOTH_WAYS: tuple[Direction, Direction] = ("ingress", "egress")
 ALL = "all"
+INSIDE = ".int"
+"""Ends the names by which components call what is public: those of a public service, and this."""
 
 
 class PartKey(NamedTuple):
@@ -102,6 +105,18 @@ def balanced_port(part: Component | Database, site: Site) -> Listen | None:
         return None
     wanted = part.load_balancer.listen
     return next(one for one in part.listens if one.id == wanted)
+
+
+def part_of(service: str, party: str) -> PartKey:
+    """Return the part that a party is to `service`: "app" is its own, "lgsp/gateway" another's."""
+    named, _, part = party.rpartition("/")
+    return PartKey(named or service, part)
+
+
+def called_from_inside(city: City, listen: Listen) -> bool:
+    """Return whether any component of the city may call the port."""
+    outside = {one.id for one in city.outside}
+    return any(caller not in outside for caller in listen.callers)
 
 
 def resolve(catalogue: Catalogue, site: Site, profile: Profile) -> SiteFlows:
@@ -261,8 +276,7 @@ class _Resolver:
 
     def _inside(self, service: str, party: str) -> PartKey | None:
         """Return the part that a party is, if it stands at this site."""
-        named, _, part = party.rpartition("/")
-        key = PartKey(named or service, part)
+        key = part_of(service, party)
         return key if key in self.networks else None
 
     def _between(

@@ -81,6 +81,8 @@ def _endpoint(built: CityService, part: str, listen: Listen) -> Values:
     called = [fleet.prefixes.balancer] if balancers else list(fleet.addresses.values())
     floating = balancers.floating if balancers else None
     city, site = built.args.city, built.args.ground.site
+    named = balancers or not (tier and tier.balancers)
+    leads = [one for one in built.leads if one.target == part] if named else []
     return {
         "site": site.id,
         "service": built.args.service.id,
@@ -93,11 +95,8 @@ def _endpoint(built: CityService, part: str, listen: Listen) -> Values:
         "balanced": balancers is not None,
         "public": floating is not None,
         "public_ipv4": floating.address if floating else None,
-        "dns_names": [
-            zones.fqdn(city, site, record.name)
-            for record in built.names
-            if record.target == part and (balancers or not (tier and tier.balancers))
-        ],
+        "dns_names": [zones.fqdn(city, site, lead.name) for lead in leads if lead.declared],
+        "internal_dns_names": [zones.fqdn(city, site, lead.name) for lead in leads if lead.inside],
     }
 
 

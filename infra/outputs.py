@@ -74,7 +74,12 @@ class Endpoint(Model):
     public_ipv4: ipaddress.IPv4Address | None
     """The floating address of a public endpoint; its IPv6 address is global anyhow."""
     dns_names: list[str]
-    """Absolute, without the last dot."""
+    """
+    The catalogue's; absolute, without the last dot.  Those of a public endpoint lead to its
+    `public_ipv4`.
+    """
+    internal_dns_names: list[str] = []
+    """Those that lead to `ipv4` and `ipv6`: what callers inside use."""
 
 
 class Network(Model):

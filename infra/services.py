@@ -1,10 +1,11 @@
 """A service at a site: tiers, databases, buckets and names, as its recovery tier has them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pulumi
 
-from catalogue import recovery
+from catalogue import flows, recovery
 from catalogue.model import Bucket as BucketData
 from catalogue.model import Capability, City, Component, Record, Service
 from catalogue.model import Database as DatabaseData
@@ -15,7 +16,7 @@ from infra.databases import Database
 from infra.fleets import Fleet, FleetArgs
 from infra.ground import Ground, Home
 from infra.tiers import Tier
-from infra.zones import DualStackName, DualStackNameArgs
+from infra.zones import DualStackName, DualStackNameArgs, SiteZone
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,22 @@ class CityServiceArgs:
     standing: Standing
     ground: Ground
     home: Home
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A name, and where it leads."""
+
+    zone: SiteZone
+    name: str
+    target: str
+    """The component or database."""
+    ipv4: Sequence[pulumi.Input[str]]
+    ipv6: Sequence[pulumi.Input[str]]
+    declared: bool = True
+    """Whether it is the catalogue's own."""
+    inside: bool = True
+    """Whether components that are declared as callers may call what it leads to."""
 
 
 class CityService(pulumi.ComponentResource):
@@ -47,7 +64,9 @@ class CityService(pulumi.ComponentResource):
                 else:
                     self.tiers[part.id] = Tier(f"{name}-{part.id}", part, fleet, self._mine)
         self.buckets = self._buckets()
-        self.names = [record for record in args.service.dns if self._leads(record)]
+        self.leads = [lead for record in args.service.dns for lead in self._leads(record)]
+        for lead in self.leads:
+            self._declare(lead)
         self.register_outputs({})
 
     @property
@@ -95,22 +114,34 @@ class CityService(pulumi.ComponentResource):
             for name, bucket in wanted.items()
         }
 
-    def _leads(self, record: Record) -> bool:
-        """Declare a name; return False where there is nothing for it to lead to, or no DNS."""
-        ground, fleet = self.args.ground, self.fleets.get(record.target)
-        if not ground.zone or not fleet or not fleet.servers:
-            return False
-        ipv4: list[pulumi.Input[str]] = [str(one.ipv4) for one in fleet.addresses.values()]
-        ipv6: list[pulumi.Input[str]] = [str(one.ipv6) for one in fleet.addresses.values()]
-        tier = self.tiers.get(record.target)
-        if tier and tier.balancers:
-            address, floating = fleet.prefixes.balancer, tier.balancers.floating
-            ipv4 = [floating.address if floating else str(address.ipv4)]
-            ipv6 = [str(address.ipv6)]
-        DualStackName(
+    def _leads(self, record: Record) -> list[Lead]:
+        """Return where a name leads; none where there is nothing for it to lead to, or no DNS."""
+        fleet, tier = self.fleets.get(record.target), self.tiers.get(record.target)
+        zone = self.args.ground.zone
+        if not zone or not fleet or not fleet.servers:
+            return []
+        balancers = tier.balancers if tier else None
+        called = [fleet.prefixes.balancer] if balancers else fleet.addresses.values()
+        lead = Lead(
+            zone,
             record.name,
-            DualStackNameArgs(ground.zone, ipv4, ipv6),
-            # The zone is the operator's, as all names of the site lie in it.
-            pulumi.ResourceOptions(parent=self, provider=ground.admin),
+            record.target,
+            [str(one.ipv4) for one in called],
+            [str(one.ipv6) for one in called],
         )
-        return True
+        if not tier or not tier.listen or not balancers or not balancers.floating:
+            return [lead]
+        # No component has a rule out to a floating address, which the cloud chooses.
+        public = replace(lead, ipv4=[balancers.floating.address], inside=False)
+        inside = replace(lead, name=f"{record.name}{flows.INSIDE}", declared=False)
+        return (
+            [public, inside] if flows.called_from_inside(self.args.city, tier.listen) else [public]
+        )
+
+    def _declare(self, lead: Lead) -> None:
+        DualStackName(
+            lead.name,
+            DualStackNameArgs(lead.zone, lead.ipv4, lead.ipv6),
+            # The zone is the operator's, as all names of the site lie in it.
+            pulumi.ResourceOptions(parent=self, provider=self.args.ground.admin),
+        )

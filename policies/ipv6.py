@@ -4,12 +4,13 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterator
 
-from catalogue.flows import PartKey
-from catalogue.model import Component
+from catalogue import flows
+from catalogue.flows import ALL, INSIDE, PartKey
+from catalogue.model import Component, Listen
 from infra.graph import Resource
 from policies.frameworks import cite, iso, tcvn
 from policies.model import Book, about
-from policies.openings import Opening, parties, together
+from policies.openings import Opening, parties, together, who_passes
 from policies.prefixes import Ranges, is_internet, prefix_set
 from policies.view import View
 
@@ -374,6 +375,90 @@ def name_leads_astray(view: View, record: Resource) -> Iterator[str]:
             yield f"{value} is no IPv{version} address"
         elif not floating and not prefix_set([value], version) <= inside:
             yield f"{value} is not of this site"
+
+
+@BOOK.stack(
+    about(
+        "ipv6-name-unreachable",
+        "high",
+        "Every declared caller may call an address that the service's names have, in both families",
+        "Bên gọi đã khai báo kết nối được tới địa chỉ của tên miền dịch vụ, cả IPv4 và IPv6",
+        "A service that components reach by one family alone, or by no name at all.",
+        "Give components a name that leads to the balancer's own addresses.",
+        *DUAL,
+    )
+)
+def name_unreachable(view: View) -> Iterator[tuple[Resource, str]]:
+    """Compare the addresses that a service's names lead to with what its callers let out."""
+    groups = _caller_groups(view)
+    for key, records in _records(view).items():
+        callers = {
+            (listen.protocol, listen.port, caller)
+            for listen in _listens_named(view, key)
+            for caller in listen.callers
+        }
+        for protocol, port, party in sorted(callers):
+            caller = ALL if party == ALL else str(flows.part_of(key.service, party))
+            if caller not in groups:
+                continue
+            for version, some in records.items():
+                out = [
+                    one
+                    for urn in groups[caller]
+                    for one in together(view).get((urn, "egress", version), ())
+                ]
+                reach = who_passes(out, protocol, port)
+                if not any(_within(one, reach, version) for one in some):
+                    for one in some:
+                        view.every(one, "records")
+                    yield some[0], f"{caller} may not call what it leads to on {protocol} {port}"
+
+
+def _caller_groups(view: View) -> dict[str, set[str]]:
+    """Return the URNs of the groups that each part's servers are in; everyone's: the baseline."""
+    baseline = {
+        one.urn
+        for one in view.of("SecGroup")
+        if view.get(one, "name") == "baseline" and "service" not in view.labels(one)
+    }
+    found = {ALL: baseline}
+    for group in view.of("SecGroup"):
+        if part := view.part(group):
+            found[str(PartKey(part[0].id, part[1].id))] = baseline | {group.urn}
+    return found
+
+
+def _records(view: View) -> dict[PartKey, dict[int, list[Resource]]]:
+    """Return the records that lead to each part, by IP version."""
+    zone = f".{view.site.id}.{view.catalogue.city.domain}"
+    targets = {
+        f"{record.name}{ending}{zone}": PartKey(service.id, record.target)
+        for service in view.catalogue.services.values()
+        for record in service.dns
+        for ending in ("", INSIDE)
+    }
+    found: dict[PartKey, dict[int, list[Resource]]] = defaultdict(lambda: defaultdict(list))
+    for record in view.of("RecordSet"):
+        key = targets.get(str(view.get(record, "name")))
+        version = {"A": V4, "AAAA": V6}.get(str(view.get(record, "type")))
+        if key and version:
+            found[key][version].append(record)
+    return found
+
+
+def _listens_named(view: View, key: PartKey) -> list[Listen]:
+    """Return the ports that a part's names are for: what its balancer spreads, or all."""
+    part = view.parts[key][1]
+    spread = flows.balanced_port(part, view.site)
+    return [spread] if spread else flows.listens(part)
+
+
+def _within(record: Resource, reach: Ranges, version: int) -> bool:
+    """Return whether all the record's addresses are known and within reach."""
+    values = record.inputs.get("records")
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        return False
+    return prefix_set(values, version) <= reach
 
 
 @BOOK.stack(

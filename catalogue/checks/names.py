@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from catalogue.documents import Steps
+from catalogue.flows import INSIDE
 from catalogue.loading import Draft
 from catalogue.problems import Problem, suggestion
 
@@ -112,12 +113,17 @@ def buckets_are_named_once(draft: Draft) -> Iterator[Problem]:
 
 
 def records_are_named_once(draft: Draft) -> Iterator[Problem]:
-    """No two DNS records in a site's zone have the same name."""
-    found = [
-        (key, *one)
-        for key, document in draft.of_kind("services")
-        for one in document.find("dns.*.name")
-    ]
+    """No two DNS records in a site's zone have the same name, nor one kept for callers inside."""
+    found = []
+    for key, document in draft.of_kind("services"):
+        for steps, value in document.find("dns.*.name"):
+            if str(value).endswith(INSIDE):
+                what = f'is "{value}", which is kept for callers inside'
+                yield draft.problem(
+                    key, steps, what, f'take a name that does not end in "{INSIDE}"'
+                )
+            else:
+                found.append((key, steps, value))
     yield from _alike(draft, found, "take a name of its own: all services share a site's zone")
 
 

@@ -118,8 +118,10 @@ def test_names_are_answered_by_the_name_server(city: City, lab: Any, site: str) 
     assert named
     for endpoint in named:
         public = [endpoint.public_ipv4] if endpoint.public_ipv4 else endpoint.ipv4
-        for name in endpoint.dns_names:
-            for kind, addresses in (("A", public), ("AAAA", endpoint.ipv6)):
+        leads = [(name, public) for name in endpoint.dns_names]
+        leads += [(name, endpoint.ipv4) for name in endpoint.internal_dns_names]
+        for name, ipv4 in leads:
+            for kind, addresses in (("A", ipv4), ("AAAA", endpoint.ipv6)):
                 wanted = set(map(str, addresses))
                 wait_for(lambda: answers(name, kind, port) == wanted)  # noqa: B023  called at once
 

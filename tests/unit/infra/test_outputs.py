@@ -52,9 +52,11 @@ def test_an_endpoint_is_where_callers_reach_it() -> None:
     assert web.public_ipv4 == ip_address("198.51.100.9")
     assert web.ipv6 == [ip_address("2001:db8:1:10::5")]
     assert web.dns_names == ["shop.main.dc.example"]
+    assert web.internal_dns_names == ["shop.int.main.dc.example"]
     store = ends["shop", "store", "store"]
     assert not store.balanced
     assert len(store.ipv4) == len(store.ipv6) == 2
+    assert store.dns_names == store.internal_dns_names == ["shop-store.main.dc.example"]
     assert store.port == 5432
 
 
