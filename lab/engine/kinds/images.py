@@ -66,7 +66,7 @@ class Image(Kind):
             self.call(cloud, "post", f"{self.url(ident)}/import", {"method": method})
 
     def settle(self, cloud: Cloud, ident: str) -> None:
-        """Wait until the image can be used.  Raise StateError where loading failed."""
+        """Wait until the image can be used.  Raise StateError where another or none was loaded."""
 
         def look() -> str:
             body = self.fetch(cloud, ident)
@@ -74,6 +74,13 @@ class Image(Kind):
                 raise StateError(
                     f"image {body['name']} could not be loaded",
                     f"glance could not import it: status {body['status']}",
+                )
+            wanted, loaded = body.get("source_sha512"), body.get("os_hash_value")
+            if wanted and body["status"] == "active" and loaded != wanted:
+                raise StateError(
+                    f"image {body['name']} is not the one that its publisher gives",
+                    f"its sha512 is to be {wanted}, but what glance loaded has"
+                    f" {body.get('os_hash_algo')} {loaded}",
                 )
             cloud.keep(self.token, ident, body)
             return str(body["status"])
