@@ -327,7 +327,8 @@ class Image(Model):
     name: Text
     source: ImageSource
     sha512: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")] | None = None
-    """Of the production image, as its publisher gives it."""
+    """Of the production image, as its publisher gives it; the embedded engine compares it with what
+    was loaded, the official CLI does not."""
     format: Literal["raw", "qcow2"] = "raw"
     min_disk_gib: Positive
     user: Id
@@ -426,6 +427,9 @@ class Site(Model):
     external_network: Text
     volume_type: Text
     """For data that needs no encryption, and where the cloud offers none."""
+    zoned_volumes: bool = False
+    """Whether the block storage has the servers' zones, so that a server's volumes lie in its own:
+    only in production, since the lab's block storage has one zone."""
     encrypted_volume_type: Text | None = None
     ipv4: ipaddress.IPv4Network
     """Carved into one network for each component; private."""

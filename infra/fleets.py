@@ -73,7 +73,7 @@ class Fleet(pulumi.ComponentResource):
             for index in range(args.servers)
         }
         volumes = [
-            self._volumes(server_name(args.key, index))
+            self._volumes(server_name(args.key, index), _volume_zone(args, index))
             for index in range(max(args.servers, args.volumes))
         ]
         self.servers: dict[str, Server] = {}
@@ -91,7 +91,7 @@ class Fleet(pulumi.ComponentResource):
             }
         self.register_outputs({})
 
-    def _volumes(self, server: str) -> dict[str, openstack.blockstorage.Volume]:
+    def _volumes(self, server: str, zone: str | None) -> dict[str, openstack.blockstorage.Volume]:
         ground, mine = self._args.ground, self._mine
         opts = pulumi.ResourceOptions.merge(mine, pulumi.ResourceOptions(protect=ground.protect))
         return {
@@ -99,6 +99,7 @@ class Fleet(pulumi.ComponentResource):
                 f"{server}-{volume}",
                 name=f"{server}-{volume}",
                 size=size,
+                availability_zone=zone,
                 volume_type=capabilities.volume_type(ground.site),
                 metadata={**self._args.labels, "volume": volume},
                 opts=opts,
@@ -169,6 +170,7 @@ class Server(pulumi.ComponentResource):
             name=f"{name}-system",
             size=image.min_disk_gib,
             image_id=ground.foundation.images[image.id].id,
+            availability_zone=_volume_zone(args.fleet, args.index),
             volume_type=capabilities.volume_type(ground.site),
             metadata={**args.fleet.labels, "volume": "system"},
             # A newer image is for new servers: it must not replace those that run.
@@ -211,3 +213,9 @@ def _zone(fleet: FleetArgs, index: int) -> str:
     """Return the server's zone: in turn, from where the service's and part's numbers begin."""
     zones = fleet.ground.site.zones
     return zones[(fleet.service.number + fleet.part.number + index) % len(zones)]
+
+
+def _volume_zone(fleet: FleetArgs, index: int) -> str | None:
+    """Return the zone of the server's volumes: its own where they have zones, else the cloud's."""
+    zoned = fleet.ground.site.zoned_volumes and fleet.ground.profile is Profile.PRODUCTION
+    return _zone(fleet, index) if zoned else None

@@ -108,6 +108,21 @@ def test_servers_are_spread_over_the_zones() -> None:
     assert zones["shop-web-1"] != zones["shop-app-1"]
 
 
+def test_volumes_lie_in_their_servers_zone_where_they_have_zones() -> None:
+    """In production only, and also where no server stands before a takeover."""
+    zoned = small_city(sites=[main(zoned_volumes=True), backup(zoned_volumes=True)])
+    graph = declared(zoned, "main", Profile.PRODUCTION)
+    zones = {server.name: server.inputs["availabilityZoneHints"] for server in graph.of("Instance")}
+    assert set(zones.values()) == {"az1", "az2"}
+    for name, zone in zones.items():
+        own = [one for one in graph.of("Volume") if one.name.startswith(f"{name}-")]
+        assert {one.inputs["availabilityZone"] for one in own} == {zone}
+    there = declared(zoned, "backup", Profile.PRODUCTION).of("Volume")
+    assert all("availabilityZone" in volume.inputs for volume in there)
+    in_the_lab = declared(zoned, "main", Profile.LAB).of("Volume")
+    assert not any("availabilityZone" in volume.inputs for volume in in_the_lab)
+
+
 def test_the_first_server_of_a_database_is_its_primary() -> None:
     """All others follow, and every one at a standby site."""
     roles = {}
@@ -147,6 +162,16 @@ def test_a_public_balancer_has_a_floating_address_and_its_name_leads_there() -> 
     assert one(graph, "RecordSet", "shop-a").inputs["records"] == ["198.51.100.9"]
     assert one(graph, "RecordSet", "shop-aaaa").inputs["records"] == ["2001:db8:1:10::5"]
     assert one(graph, "RecordSet", "shop-store-a").inputs["records"] == ["10.1.6.16"]
+
+
+def test_components_have_a_name_for_what_is_public_that_leads_to_the_balancer() -> None:
+    """What is not public has one name for all."""
+    found = {
+        one.inputs["name"]: one.inputs["records"]
+        for one in of_small("main").of("RecordSet")
+        if ".int." in one.inputs["name"] and one.inputs["type"] == "A"
+    }
+    assert found == {"shop.int.main.dc.example.": ["10.1.4.5"]}
 
 
 def test_quotas_hold_what_is_declared_at_full_size() -> None:
