@@ -64,8 +64,8 @@ def force_destroy(view: View, container: Resource) -> Iterator[str]:
         "Every image has the checksum that its publisher gives",
         "Mọi ảnh hệ điều hành có mã kiểm tra do nhà phát hành công bố",
         "An operating system that is not the one that was approved.",
-        "Give the image's sha512 in the site's file. Only the embedded engine compares what was loaded"
-        " with it: under the official CLI look at glance's os_hash_value.",
+        "Give the image's sha512 in the site's file. Only the embedded engine compares it with what"
+        " was loaded: under the official CLI look at glance's os_hash_value.",
         *TRUSTED,
     ),
     "Image",
