@@ -9,6 +9,7 @@ import logging
 
 from lab.engine.engine import Engine
 from lab.engine.failures import StoppedError
+from lab.engine.plan import Plan, Step
 from lab.engine.resource import Resource
 from lab.engine.result import OPS, Change, Listener, Op, Quiet, Result, lines
 from lab.engine.values import UNKNOWN, Difference, Secret
@@ -24,10 +25,12 @@ __all__ = [
     "Engine",
     "Listener",
     "Op",
+    "Plan",
     "Quiet",
     "Resource",
     "Result",
     "Secret",
+    "Step",
     "StoppedError",
     "lines",
 ]

@@ -50,12 +50,19 @@ class Backend:
 
         Raise BadInputError for a damaged file or a layout that only the official CLI knows.
         """
+        return self._checkpoint(project, stack).get("latest")
+
+    def plan(self, project: str, stack: str) -> dict[str, str]:
+        """Return which plan the last run carried out ("id") and when it was "done", if any."""
+        return self._checkpoint(project, stack).get("plan") or {}
+
+    def _checkpoint(self, project: str, stack: str) -> dict[str, Any]:
         path = self.stack_file(project, stack)
         self._check_layout(path, project, stack)
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            return None
+            return {}
         except (OSError, UnicodeDecodeError) as error:
             raise damaged(path, str(error)) from error
         try:
@@ -69,7 +76,7 @@ class Backend:
         latest = whole["checkpoint"].get("latest")
         if latest is not None and not isinstance(latest, dict):
             raise damaged(path, "its deployment is no mapping")
-        return latest
+        return dict(whole["checkpoint"])
 
     def _check_layout(self, path: Path, project: str, stack: str) -> None:
         for packed in (path.with_suffix(".json.gz"), path.with_suffix(".json.zst")):

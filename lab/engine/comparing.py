@@ -19,8 +19,12 @@ from lab.engine.values import (
 DEFAULTS = "__defaults"
 
 
-def checked(kind: Kind, goal: Resource, old: Resource | None) -> Values:
-    """Return the program's inputs, with what the provider fills in and what is to be ignored."""
+def checked(kind: Kind, goal: Resource, old: Resource | None, name: str = "") -> Values:
+    """
+    Return the program's inputs, with what the provider fills in and what is to be ignored.
+
+    `name` is for a new resource that the program gave none (else one is made up).
+    """
     inputs, given = dict(goal.inputs), old.inputs if old else {}
     filled = [name for name in kind.defaults if name not in inputs]
     inputs |= {name: kind.defaults[name] for name in filled}
@@ -31,7 +35,7 @@ def checked(kind: Kind, goal: Resource, old: Resource | None) -> Values:
     ):
         filled.append("name")
         suffix = f"{random.randrange(16**7):07x}"  # noqa: S311 - a name, not a secret
-        inputs["name"] = given.get("name") or f"{goal.name}-{suffix}"
+        inputs["name"] = given.get("name") or name or f"{goal.name}-{suffix}"
     for path in goal.ignoreChanges if old else ():
         _keep(inputs, given, re.findall(r"[^.\[\]\"]+", path))
     return {DEFAULTS: sorted(filled), **inputs}

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import json
 import os
 from typing import Any
@@ -37,6 +38,7 @@ class Crypter:
         raw, check = _split(salt) if salt else (os.urandom(8), None)
         derived = PBKDF2HMAC(hashes.SHA256(), 32, raw, _ITERATIONS).derive(passphrase.encode())
         self._cipher = AESGCM(derived)
+        self._digest_key = hmac.digest(derived, b"digest", "sha256")
         self._sealed: dict[str, str] = {}  # so that an unchanged secret keeps its ciphertext
         self._opened: dict[str, Any] = {}
         if check is not None and self._proves(check) is False:
@@ -70,6 +72,10 @@ class Crypter:
                 "a secret cannot be decrypted",
                 why="its ciphertext is damaged or of another passphrase",
             ) from error
+
+    def digest(self, text: str) -> str:
+        """Return a digest of a text that only who has the key can make, or guess the text by."""
+        return hmac.digest(self._digest_key, text.encode(), "sha256").hex()
 
     def encrypt_value(self, value: Any) -> str:
         """Return the ciphertext of a JSON value, the same as before for a value seen before."""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Literal
 
 from catalogue.errors import CityDCError
 from lab.engine.failures import protected, unknown_type
@@ -13,11 +14,17 @@ from lab.engine.values import reveal
 from lab.engine.work import Work
 
 
-def refuse(victims: Sequence[Resource], what: str) -> None:
-    """Raise BadInputError if a victim is protected or of an unknown type, before any is deleted."""
+def refuse(work: Work, victims: Sequence[Resource], op: Literal["delete", "replace"]) -> None:
+    """
+    Raise, before any is deleted, if a victim may not be.
+
+    BadInputError if it is protected or of an unknown type, OutsideError if no approved plan has it.
+    """
     if guarded := [one.urn for one in victims if one.protect and not one.delete]:
-        raise protected(guarded, what)
+        raise protected(guarded, f"{op}d")
     for one in victims:
+        if _is_news(one):
+            work.allow(op, one.urn)
         if one.is_real and not one.retainOnDelete and one.type not in KINDS:
             raise unknown_type(one.type, one.urn)
 
@@ -88,7 +95,7 @@ class Deletion:
         return one.is_real and not one.retainOnDelete and one.deletedWith not in self._going
 
     def _plan(self, one: Resource) -> None:
-        if not one.pendingReplacement and not one.delete:
+        if _is_news(one):
             self._work.recorder.plan("replace" if self._to_replace else "delete", one.urn)
 
     def _delete(self, one: Resource) -> bool:
@@ -122,9 +129,14 @@ class Deletion:
         self.gone.append(one)
 
 
+def _is_news(one: Resource) -> bool:
+    """Whether nobody has been told yet that it goes."""
+    return not one.pendingReplacement and not one.delete
+
+
 def delete(work: Work, victims: Sequence[Resource]) -> None:
     """Delete resources for good.  Raise BadInputError, before any is, if one may not be."""
-    refuse(victims, "deleted")
+    refuse(work, victims, "delete")
     Deletion(work, victims, to_replace=False).run()
     try:
         work.state.save()

@@ -262,7 +262,7 @@ class Deployment:
         goal = goal.but(outputs=outputs)
         differ = values.differences(old.inputs, goal.inputs) if old else []
         op: Op = "create" if not old else "update" if differ else "same"
-        self._work.recorder.plan(op, goal.urn, differ)
+        self._plan(op, goal, differ)
         self._work.clouds.offer(goal)
         return self._settle(goal, old)
 
@@ -279,7 +279,7 @@ class Deployment:
         goal = self._goal(urn, request, old)
         if not request.custom:
             goal = goal.but(outputs=old.outputs) if old else goal
-            work.recorder.plan("same" if old else "create", urn)
+            self._plan("same" if old else "create", goal)
             return self._settle(goal, old)
         if request.type.startswith(PROVIDERS):
             inputs = {"__internal": {}, **goal.inputs}
@@ -295,7 +295,8 @@ class Deployment:
                 remedy="take it out of the program, or use the official CLI",
                 place=urn,
             )
-        goal = goal.but(inputs=checked(kind, goal, old))
+        name = work.approved.name(urn) if work.approved else ""
+        goal = goal.but(inputs=checked(kind, goal, old, name))
         return self._step(kind, goal, old if old and not old.external else None, request)
 
     def _goal(self, urn: str, request: Any, old: Resource | None) -> Resource:
@@ -346,8 +347,13 @@ class Deployment:
             return self._replace(kind, goal, old, differ, first=first)
         if differ:
             return self._update(kind, goal, old, differ)
-        self._work.recorder.plan("same", goal.urn)
+        self._plan("same", goal)
         return self._settle(goal.but(id=old.id, outputs=old.outputs), old)
+
+    def _plan(self, op: Op, goal: Resource, differ: Sequence[Difference] = ()) -> None:
+        """Note what happens to a resource.  Raise OutsideError if an approved plan has it not."""
+        self._work.allow(op, goal.urn, goal)
+        self._work.recorder.plan(op, goal.urn, differ)
 
     def _has_moved(self, old: Resource, goal: Resource) -> bool:
         """Whether the resource is to be in the hands of another provider."""
@@ -399,9 +405,9 @@ class Deployment:
         self, kind: Kind, goal: Resource, old: Resource | None, op: Op = "create", adopt: str = ""
     ) -> Resource | Future[Any]:
         if op == "create" or not old:
-            self._work.recorder.plan(op, goal.urn, _new(kind, goal))
+            self._plan(op, goal, _new(kind, goal))
         else:
-            self._work.recorder.plan(op, goal.urn)
+            self._plan(op, goal)
         if self._work.preview:
             return self._settle(goal.but(outputs=cleaned(kind, goal.inputs)), old)
         if adopt:
@@ -472,7 +478,7 @@ class Deployment:
     def _update(
         self, kind: Kind, goal: Resource, old: Resource, differ: Sequence[Difference]
     ) -> Resource | Future[Any]:
-        self._work.recorder.plan("update", goal.urn, differ)
+        self._plan("update", goal, differ)
         goal = goal.but(id=old.id)
         if self._work.preview:
             return self._settle(goal.but(outputs=old.outputs | cleaned(kind, goal.inputs)), old)
@@ -508,14 +514,14 @@ class Deployment:
     ) -> Resource | Future[Any]:
         if old.protect:
             raise protected([goal.urn], "replaced")
-        self._work.recorder.plan("replace", goal.urn, differ)
+        self._plan("replace", goal, differ)
         if not first:
             if self._work.preview:
                 self._work.state.swap(old, old.but(delete=True))
                 return self._settle(goal.but(outputs=cleaned(kind, goal.inputs)), None)
             return self._later("replace", goal.urn, lambda: self._made(kind, goal, old, keep=True))
         victims = [*self._must_follow(old), old]
-        refuse(victims, "replaced")
+        refuse(self._work, victims, "replace")
         if self._work.preview:
             self._delete_for_replacement(victims)
             return self._settle(goal.but(outputs=cleaned(kind, goal.inputs)), old)

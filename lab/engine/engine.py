@@ -13,13 +13,16 @@ from catalogue.errors import BadInputError, CityDCError, OutsideError
 from lab.engine import live, project, sdk
 from lab.engine.backend import VERSION, Backend, damaged
 from lab.engine.cloud import Cloud
+from lab.engine.comparing import cleaned
 from lab.engine.crypter import Crypter
 from lab.engine.deletion import delete
 from lab.engine.deployment import Deployment
 from lab.engine.failures import StoppedError, of_program
-from lab.engine.result import Listener, Quiet, Recorder, Result
+from lab.engine.plan import Approved, Keyed, Plan, Step, digest, goal_of, used
+from lab.engine.resource import now
+from lab.engine.result import Listener, Quiet, Recorder, Result, lines
 from lab.engine.state import State
-from lab.engine.values import Secret, Values
+from lab.engine.values import Secret, Values, to_json
 from lab.engine.work import Clouds, Work
 
 PARALLEL = 16
@@ -62,36 +65,105 @@ class Engine:
         """Compare the program with the state.  Nothing is written, no managed object is read."""
         recorder = Recorder(self._listener)
         state = self._state(write=False)
-        for one in state.interrupted:
-            recorder.log(f"an earlier run was interrupted while {one.what} {one.resource.urn}")
+        _tell_interrupted(state, recorder)
         work = self._work(state, recorder, preview=True)
         with _stoppable(work):
             outputs = self._run_program(work)
         return recorder.result(outputs, state.resources)
 
-    def deploy(self) -> Result:
+    def plan(self) -> tuple[Result, Plan | None]:
+        """
+        Compare the program with state and cloud, and change neither.
+
+        Return what deploy() would do, and that as the plan that deploy() can be held to (None
+        where the result has errors).
+        """
+        recorder = Recorder(self._listener)
+        clouds = self._rehearse(recorder)
+        if recorder.errors:
+            return recorder.result({}, ()), None
+        result, plan = self._foresee(recorder, clouds)
+        return result, None if result.errors else plan
+
+    def deploy(self, plan: Plan | None = None) -> Result:
         """
         Make the cloud what the program says.
 
         In order: the program in a preview (so that its errors change nothing), what an
-        interrupted run left, refresh, strays, the program's operations, deletions.
+        interrupted run left, refresh, strays, the program's operations, deletions.  With a plan
+        it does what the plan has and nothing else; if that is not what there is to do, an error
+        says so and nothing is changed.  A plan that was begun and not finished is gone on with.
         """
         recorder = Recorder(self._listener)
         with self._locked():
             state = self._state(write=True)
             clouds = self._rehearse(recorder)
+            approved = Approved(plan, self._crypter(plan.salt)) if plan else None
+            if approved and not recorder.errors:
+                self._check(approved, recorder, clouds)
             if recorder.errors:
                 return recorder.result(state.outputs, state.resources)
-            work = self._work(state, recorder, clouds=clouds)
+            state.plan = {"id": plan.id} if plan else {}
+            work = self._work(state, recorder, clouds=clouds, approved=approved)
             with _stoppable(work), self._noted(work):
-                live.recover(work, finish=True)
-                found = live.look(work) if not work.hopeless else []
-                if not work.hopeless:
-                    live.refresh(work, found)
-                    live.remove_strays(work, found)
-                if not work.hopeless:
-                    self._run_program(work)
+                self._apply(work)
+                if plan and not work.hopeless and not recorder.errors:
+                    state.plan["done"] = now()
             return recorder.result(state.outputs, state.resources)
+
+    def _check(self, approved: Approved, recorder: Recorder, clouds: Clouds) -> None:
+        """Note an error unless the plan is what there is to do now."""
+        plan = approved.plan
+        last = self._backend.plan(self._project.name, self.stack)
+        begun = last.get("id") == plan.id
+        if begun and "done" in last:
+            recorder.error(used(last["done"]))
+            return
+        quiet = Recorder(_Errors(recorder))
+        result, there_is = self._foresee(quiet, clouds, approved)
+        if not result.errors and (error := plan.refusal(there_is, resumed=begun)):
+            recorder.error(error)
+
+    def _foresee(
+        self, recorder: Recorder, clouds: Clouds, approved: Approved | None = None
+    ) -> tuple[Result, Plan]:
+        """Return what a deployment would do, and the same as a plan."""
+        state = self._state(write=False)
+        before = state.digest()
+        _tell_interrupted(state, recorder)
+        work = self._work(state, recorder, preview=True, clouds=clouds, approved=approved)
+        with _stoppable(work):
+            found = self._apply(work)
+        result = recorder.result(state.outputs, state.resources)
+        crypter = self._crypter(approved.plan.salt) if approved else state.crypter
+        keyed = Keyed(crypter)
+        live_inputs = [
+            [
+                one.resource.urn,
+                to_json(cleaned(one.kind, one.inputs), keyed) if one.outputs is not None else None,
+                sorted(stray.id for stray in one.strays),
+            ]
+            for one in found
+        ]
+        plan = Plan(
+            before,
+            digest(live_inputs),
+            {one.urn: Step(one.op, lines(one)) for one in result.resources},
+            {one.urn: goal_of(one, keyed) for one in state.resources if not one.delete},
+            crypter.salt,
+        )
+        return result, plan
+
+    def _apply(self, work: Work) -> list[live.Found]:
+        """Do all of a deployment, or foresee it; return what the cloud had before."""
+        live.recover(work, finish=not work.preview)
+        found = live.look(work) if not work.hopeless else []
+        if not work.hopeless:
+            live.refresh(work, found)
+            live.remove_strays(work, found)
+        if not work.hopeless:
+            self._run_program(work)
+        return found
 
     def drift(self) -> Result:
         """
@@ -216,9 +288,16 @@ class Engine:
         *,
         preview: bool = False,
         clouds: Clouds | None = None,
+        approved: Approved | None = None,
     ) -> Work:
-        clouds = clouds or Clouds(self.make_cloud)
-        return Work(state, recorder, clouds, parallel=self._parallel, preview=preview)
+        return Work(
+            state,
+            recorder,
+            clouds or Clouds(self.make_cloud),
+            parallel=self._parallel,
+            preview=preview,
+            approved=approved,
+        )
 
     def _rehearse(self, recorder: Recorder) -> Clouds:
         """Preview, for its errors; return the clouds that the program's providers stand for."""
@@ -302,6 +381,11 @@ def _check_urn(urn: str, name: str, stack: str) -> None:
             why=f"it has {urn}",
             remedy=f"import a state of the stack {stack} of the project {name}",
         )
+
+
+def _tell_interrupted(state: State, recorder: Recorder) -> None:
+    for one in state.interrupted:
+        recorder.log(f"an earlier run was interrupted while {one.what} {one.resource.urn}")
 
 
 def _note_stop(work: Work) -> None:

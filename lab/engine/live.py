@@ -165,6 +165,7 @@ def remove_strays(work: Work, everything: Iterable[Found]) -> None:
                 continue
             began = work.recorder.started("update", urn)
             try:
+                work.allow_stray(urn, stray.id)
                 _remove(work, found, stray)
             except Exception as error:  # noqa: BLE001 - whatever it is, the user hears of it
                 work.fail("update", urn, error)

@@ -12,6 +12,7 @@ from catalogue.errors import BadInputError, CityDCError
 from lab import files
 from lab.engine import backend
 from lab.engine.crypter import Crypter
+from lab.engine.plan import digest
 from lab.engine.resource import STACK, Resource, from_json, now
 
 CLI_VERSION = "v3.255.0"  # of the official CLI, whose manifest this writes
@@ -43,6 +44,7 @@ class State:
         self.new: dict[int, Resource] = {}
         self.interrupted: list[Operation] = []  # what an earlier run did not finish
         self.failure: CityDCError | None = None  # why it can no longer be written
+        self.plan: dict[str, str] = {}  # which plan is carried out, and when it was done
         self._running: dict[Operation, None] = {}
         self._renamed: dict[str, str] = {}
         self._last_key = 0
@@ -166,9 +168,10 @@ class State:
     def _write(self) -> None:
         assert self.path is not None  # noqa: S101 - save() is the only caller
         with self.lock:
+            plan = f' "plan": {json.dumps(self.plan)},' if self.plan else ""
             text = (
                 f'{{"version": {backend.VERSION}, "checkpoint": {{"stack": {json.dumps(self.name)},'
-                f' "latest":\n{self.deployment()}}}}}\n'
+                f'{plan} "latest":\n{self.deployment()}}}}}\n'
             )
         try:
             if not self._writer.written:
@@ -177,6 +180,12 @@ class State:
         except OSError as error:
             self.failure = backend.cannot_write(self.path, error)
             raise self.failure from error
+
+    def digest(self) -> str:
+        """Return a digest of all that is in it."""
+        with self.lock:
+            under_way = [[one.what, one.resource.text(self.crypter)] for one in self.interrupted]
+            return digest([one.text(self.crypter) for one in self.resources] + under_way)
 
     def deployment(self) -> str:
         """Return the deployment's JSON text."""

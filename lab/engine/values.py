@@ -101,7 +101,9 @@ def has_unknown(value: Any) -> bool:
 
 def from_wire(struct: struct_pb2.Struct) -> Any:
     """Return our form of a protobuf Struct (a Secret where the whole is one)."""
-    plain = {key: _from_wire(item) for key, item in struct.fields.items()}
+    plain = {
+        key: _from_wire(struct.fields[key]) for key in sorted(struct.fields)
+    }  # it has no order
     return Secret(plain["value"]) if plain.get(SIGNATURE) == SECRET else plain
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lab.engine.cloud import Cloud
 from lab.engine.failures import of_resource
+from lab.engine.plan import Approved
 from lab.engine.resource import PROVIDERS, Resource
 from lab.engine.result import Recorder
 from lab.engine.state import State
@@ -66,11 +67,18 @@ class Clouds:
 class Work:
     """One run's shared parts."""
 
-    def __init__(
-        self, state: State, recorder: Recorder, clouds: Clouds, *, parallel: int, preview: bool
+    def __init__(  # noqa: PLR0913 - what a run is made of
+        self,
+        state: State,
+        recorder: Recorder,
+        clouds: Clouds,
+        *,
+        parallel: int,
+        preview: bool,
+        approved: Approved | None = None,
     ) -> None:
         self.state, self.recorder, self.clouds = state, recorder, clouds
-        self.parallel, self.preview = parallel, preview
+        self.parallel, self.preview, self.approved = parallel, preview, approved
         self.failed: set[str] = set()  # URNs of what failed or was skipped
         self.stop = threading.Event()  # set: start nothing more
         for one in state.resources:
@@ -83,6 +91,16 @@ class Work:
         if cloud is None:
             raise LookupError(f"{resource.provider_urn} is not configured yet")
         return cloud
+
+    def allow(self, op: str, urn: str, goal: Resource | None = None) -> None:
+        """Raise OutsideError for a step that the run's plan, if it has one, does not have."""
+        if self.approved and not self.preview:
+            self.approved.allow(op, urn, goal)
+
+    def allow_stray(self, urn: str, ident: str) -> None:
+        """Raise OutsideError for a stray that the run's plan, if it has one, does not remove."""
+        if self.approved and not self.preview:
+            self.approved.allow_stray(urn, ident)
 
     def fail(self, op: str, urn: str, error: Exception) -> None:
         """Note that a step on a resource failed."""

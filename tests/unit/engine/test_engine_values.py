@@ -23,6 +23,13 @@ def test_the_wire_form_and_back_is_the_same(bag: values.Values) -> None:
     assert values.from_wire(values.to_wire(bag)) == bag
 
 
+def test_what_has_no_order_on_the_wire_gets_one() -> None:
+    """What is shown of a mapping is the same in each run."""
+    names = [f"name{index}" for index in range(100)]
+    found = values.from_wire(values.to_wire({"bag": dict.fromkeys(reversed(names), 1)}))
+    assert list(found["bag"]) == sorted(names)
+
+
 @given(BAGS)
 def test_the_checkpoint_form_and_back_is_the_same(bag: values.Values) -> None:
     """Nothing is lost on the way to the file."""
