@@ -6,7 +6,7 @@ from typing import Any
 from catalogue.errors import CityDCError
 from citydc.outcome import Change, Outcome, Progress
 from citydc.project import Project
-from lab.engine import Engine, resource, values
+from lab.engine import Engine, Plan, resource, values
 from lab.engine.result import Op, Result, lines
 
 
@@ -24,9 +24,14 @@ class Embedded:
         """Compare the program with the state; change nothing."""
         return self._outcome(self._engine(progress).preview())
 
-    def deploy(self, progress: Progress) -> Outcome:
+    def plan(self, progress: Progress) -> tuple[Outcome, Plan | None]:
+        """Compare the program with state and cloud: what a deploy would do (None: errors)."""
+        result, plan = self._engine(progress).plan()
+        return self._outcome(result), plan
+
+    def deploy(self, progress: Progress, plan: Plan | None = None) -> Outcome:
         """Make the cloud what the program says, by what the cloud has now."""
-        return self._outcome(self._engine(progress).deploy())
+        return self._outcome(self._engine(progress).deploy(plan))
 
     def drift(self, progress: Progress) -> Outcome:
         """Compare the cloud with the state; change nothing."""

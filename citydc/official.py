@@ -1,5 +1,6 @@
 """The official Pulumi CLI, driven through Pulumi's Automation API."""
 
+import json
 import os
 import re
 import tempfile
@@ -24,6 +25,10 @@ from pulumi.automation.events import (
 from catalogue.errors import BadInputError, CityDCError, OutsideError
 from citydc.outcome import Change, Outcome, Progress
 from citydc.project import Project
+from lab.engine.crypter import Crypter
+from lab.engine.plan import Plan, Step, digest
+from lab.engine.resource import STACK
+from lab.engine.values import Values
 
 # A step of the engine, and the kind of change that it is a part of.
 KIND = {
@@ -35,6 +40,8 @@ KIND = {
     OpType.DELETE: "delete",
 }
 
+STATE = ("resources", "pending_operations")
+"""What of a deployment is the stack's state; the rest says who wrote it when."""
 CLOSED = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": ""}
 """A secret, as a checkpoint has it."""
 
@@ -64,12 +71,57 @@ class Official:
         """Compare the program with the state; change nothing."""
         return self._run(progress, lambda stack, heard: stack.preview(on_event=heard))
 
-    def deploy(self, progress: Progress) -> Outcome:
-        """Make the cloud what the program says, by what the cloud has now."""
-        return self._run(
-            progress,
-            lambda stack, heard: stack.up(on_event=heard, refresh=True, show_secrets=False),
+    def plan(self, progress: Progress) -> tuple[Outcome, Plan | None]:
+        """Compare the program with state and cloud: what a deploy would do (None: errors)."""
+        began = time.monotonic()
+        states: list[Mapping[str, Any]] = []
+        with tempfile.TemporaryDirectory(prefix="citydc-") as folder:
+            file = Path(folder, "plan.json")
+
+            def work(stack: automation.Stack, heard: Callable[[EngineEvent], None]) -> None:
+                states.append(stack.export_stack().deployment or {})
+                stack.preview(on_event=heard, refresh=True, plan=str(file))
+
+            events = self._heard(progress, work)
+            outcome = self._outcome(events, began)
+            if events.errors:
+                return outcome, None
+            native = json.loads(file.read_text(encoding="utf-8"))
+        return outcome, Plan(
+            state=digest([_unsealed(one) for name in STATE for one in states[0].get(name) or ()]),
+            cloud=digest(events.cloud.items()),
+            steps={one.urn: Step(one.op, one.lines) for one in events.changes},
+            goals=events.goals,
+            salt=Crypter(self.passphrase).salt,
+            native=native,
         )
+
+    def deploy(self, progress: Progress, plan: Plan | None = None) -> Outcome:
+        """
+        Make the cloud what the program says, by what the cloud has now.
+
+        The CLI holds itself to a plan while it works, whatever the plan started from; so what
+        there is to do is compared with the plan first, and nothing is changed if it differs.
+        """
+        if plan is None:
+            return self._run(
+                progress,
+                lambda stack, heard: stack.up(on_event=heard, refresh=True, show_secrets=False),
+            )
+        outcome, there_is = self.plan(progress)
+        if there_is is None:
+            return outcome
+        if error := plan.refusal(there_is, resumed=False):
+            return Outcome(self.site, self.name, {}, (), outcome.seconds, [error])
+        with tempfile.TemporaryDirectory(prefix="citydc-") as folder:
+            file = Path(folder, "plan.json")
+            file.write_text(json.dumps(plan.native), encoding="utf-8")
+            return self._run(
+                progress,
+                lambda stack, heard: stack.up(
+                    on_event=heard, refresh=True, show_secrets=False, plan=str(file)
+                ),
+            )
 
     def drift(self, progress: Progress) -> Outcome:
         """Compare the cloud with the state; change nothing."""
@@ -107,7 +159,9 @@ class Official:
         work: Callable[[automation.Stack, Callable[[EngineEvent], None]], Any],
     ) -> Outcome:
         began = time.monotonic()
-        events = self._heard(progress, work)
+        return self._outcome(self._heard(progress, work), began)
+
+    def _outcome(self, events: "_Events", began: float) -> Outcome:
         return Outcome(
             self.site,
             self.name,
@@ -155,13 +209,23 @@ class _Events:
         """Each resource that there will be, by URN, as a checkpoint has it."""
         self.refreshing: Counter[str] = Counter()
         """What is being looked at in the cloud, by URN."""
+        self.cloud: dict[str, Any] = {}
+        """The inputs that were found of each resource before an update, by URN (None: gone)."""
+
+    @property
+    def goals(self) -> dict[str, Values]:
+        """Each resource as it is to be, by URN; of outputs, only the stack's."""
+        return {
+            urn: {**one, "outputs": one["outputs"] if one["type"] == STACK else {}}
+            for urn, one in self.after.items()
+        }
 
     def hear(self, event: EngineEvent) -> None:
         if step := event.resource_pre_event:
             self._begun(step.metadata)
         if (done := event.res_outputs_event) and self.refreshing[done.metadata.urn]:
             self.refreshing[done.metadata.urn] -= 1
-            self._step(done.metadata)
+            self._looked(done.metadata)
         if (said := event.diagnostic_event) and said.severity == "error":
             self._error(said)
 
@@ -177,12 +241,18 @@ class _Events:
         """
         Count a step, but for refreshing: what came of that is told at its end only.
 
-        Before an update the CLI does not tell it at all, and the update's own steps follow.
+        Before an update the CLI tells what it found at most, and the update's own steps follow.
         """
         if step.op is OpType.REFRESH:
             self.refreshing[step.urn] += 1
         else:
             self.refreshing.pop(step.urn, None)
+            self._step(step)
+
+    def _looked(self, step: StepEventMetadata) -> None:
+        if step.op is OpType.REFRESH:
+            self.cloud[step.urn] = _unsealed(step.new.inputs) if step.new else None
+        else:
             self._step(step)
 
     def _step(self, step: StepEventMetadata) -> None:
@@ -210,6 +280,13 @@ class _Events:
 def _as_checkpoint(state: StepEventStateMetadata) -> Mapping[str, Any]:
     known = ("urn", "type", "id", "parent", "provider", "protect", "inputs", "outputs")
     return {name: _closed(getattr(state, name)) for name in known}
+
+
+def _unsealed(value: Any) -> Any:
+    """Return a checkpoint's value without its ciphertexts, which differ from run to run."""
+    if isinstance(value, Mapping):
+        return {name: "" if name == "ciphertext" else _unsealed(one) for name, one in value.items()}
+    return [_unsealed(one) for one in value] if isinstance(value, list) else value
 
 
 def _closed(value: Any) -> Any:

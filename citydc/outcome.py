@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from catalogue.errors import CityDCError
+from citydc.project import Project
+from lab.engine.plan import Plan
 
 KINDS = ("create", "update", "replace", "delete", "same")
 
@@ -95,13 +97,20 @@ class Engine(Protocol):
     name: str
     described: str
     """In a few words, for the first line of what is printed."""
+    project: Project
+    site: str
+    passphrase: str
 
     def preview(self, progress: Progress) -> Outcome:
         """Compare the program with the state; change nothing."""
         ...
 
-    def deploy(self, progress: Progress) -> Outcome:
-        """Make the cloud what the program says."""
+    def plan(self, progress: Progress) -> tuple[Outcome, Plan | None]:
+        """Compare the program with state and cloud: what a deploy would do (None: errors)."""
+        ...
+
+    def deploy(self, progress: Progress, plan: Plan | None = None) -> Outcome:
+        """Make the cloud what the program says; with a plan, that and nothing else."""
         ...
 
     def drift(self, progress: Progress) -> Outcome:

@@ -15,6 +15,7 @@ policies.reference` from the rules themselves.
 
     citydc policy main                     # on the preview
     citydc policy main --state             # on what is deployed
+    citydc policy main --plan FILE         # on what `citydc preview --save-plan FILE` saved
     citydc policy main --json --sarif main.sarif --junit main.xml
     citydc policy rules --json             # the rules with all that is said here
     pulumi preview --policy-pack policies  # the same rules, under the official CLI

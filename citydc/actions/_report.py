@@ -1,7 +1,10 @@
 """How the verbs that work on a stack end."""
 
+from pathlib import Path
+
 import typer
 
+from catalogue.errors import OutsideError
 from citydc import console
 from citydc.outcome import Outcome
 
@@ -27,3 +30,11 @@ def finish(
         raise typer.Exit(max(one.exit_code for one in outcome.errors))
     if outcome.changed and found:
         raise typer.Exit(found)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a report to a file.  Raise OutsideError if it cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutsideError("the report cannot be written", why=str(error)) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalogue.errors import BadInputError
 from citydc import console
 from citydc.actions._options import EngineOption, JsonOption
 
@@ -28,6 +29,10 @@ def policy(  # noqa: PLR0913 - each option is one of the command line
     state: Annotated[
         bool, typer.Option("--state", help="Judge what is deployed, not the preview.")
     ] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="Judge what preview --save-plan saved."),
+    ] = None,
     state_follows: Annotated[
         bool,
         typer.Option(
@@ -53,14 +58,23 @@ def policy(  # noqa: PLR0913 - each option is one of the command line
         _rules(as_json=as_json)
         return
 
+    if state and plan:
+        raise BadInputError("--state and --plan are two ways to judge", remedy="give one of them")
+
     from citydc.engines import target
     from policies import gate, sources, waivers
 
     accepted = waivers.read()
     found = target(site, engine)
     console.note(found.headline)
-    with console.Steps("reading" if state else "previewing") as steps:
-        graph = sources.of_checkpoint(found.engine.checkpoint(steps, deployed=state))
+    if plan:
+        from citydc import plans
+
+        goals = plans.read(plan, found.engine).plan.goals
+        graph = sources.of_checkpoint({"resources": list(goals.values())})
+    else:
+        with console.Steps("reading" if state else "previewing") as steps:
+            graph = sources.of_checkpoint(found.engine.checkpoint(steps, deployed=state))
     report = gate.judge(
         _view(site, graph, deployed=state),
         accepted,
@@ -79,7 +93,6 @@ def _view(site_id: str, graph: "Graph", *, deployed: bool) -> "View":
     """Return the stack as rules see it, beside the other sites' as the program has them."""
     import catalogue
     from catalogue import recovery
-    from catalogue.errors import BadInputError
     from catalogue.model import Profile
     from citydc import project
     from infra import offline
@@ -101,17 +114,13 @@ def _view(site_id: str, graph: "Graph", *, deployed: bool) -> "View":
 
 
 def _write(report: "Report", sarif: Path | None, junit: Path | None) -> None:
-    from catalogue.errors import OutsideError
+    from citydc.actions._report import write
     from policies import reports
 
-    try:
-        if sarif:
-            text = json.dumps(reports.sarif(report), ensure_ascii=False, indent=2)
-            sarif.write_text(text + "\n", encoding="utf-8")
-        if junit:
-            junit.write_text(reports.junit(report), encoding="utf-8")
-    except OSError as error:
-        raise OutsideError("the report cannot be written", why=str(error)) from error
+    if sarif:
+        write(sarif, json.dumps(reports.sarif(report), ensure_ascii=False, indent=2) + "\n")
+    if junit:
+        write(junit, reports.junit(report))
 
 
 def _show(report: "Report") -> None:

@@ -13,7 +13,7 @@ from citydc import embedded, engines, project
 from citydc.embedded import Embedded
 from citydc.official import Official
 from citydc.outcome import EngineName
-from lab.engine import Engine
+from lab.engine import Engine, Plan
 from lab.engine.result import Change, Result
 from lab.engine.values import Difference
 
@@ -111,7 +111,11 @@ def test_embedded_outcome_is_the_engines_result(
             self.heard.log("hello")
             return result
 
-        preview = deploy = drift = destroy = _tell
+        def deploy(self, plan: Plan | None = None) -> Result:
+            assert plan is None
+            return self._tell()
+
+        preview = drift = destroy = _tell
 
     monkeypatch.setattr(embedded, "Engine", Stub)
     engine = Embedded(project.Project(place), "main")

@@ -13,6 +13,7 @@ from catalogue.errors import BadInputError, CityDCError, OutsideError
 from citydc import engines, main
 from citydc.outcome import Change, Outcome, Progress
 from lab.control import Lab
+from lab.engine import Plan
 
 NET = "urn:pulumi:main::citydc::openstack:networking/network:Network::net"
 
@@ -25,7 +26,8 @@ class Fake:
     ran: list[str] = field(default_factory=list)
 
     def __getattr__(self, verb: str) -> Any:
-        def run(progress: Progress) -> Outcome:
+        def run(progress: Progress, plan: Plan | None = None) -> Outcome:
+            assert plan is None
             self.ran.append(verb)
             progress.step("create", NET)
             return self.outcome

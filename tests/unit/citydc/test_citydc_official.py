@@ -13,6 +13,7 @@ import yaml
 from catalogue.errors import BadInputError, OutsideError
 from citydc.official import CLOSED, Official
 from citydc.project import Project
+from lab.engine import crypter
 
 URN = "urn:pulumi:main::citydc::openstack:networking/network:Network::net"
 
@@ -24,9 +25,16 @@ class Cli:
         self.file = file
         self.answer()
 
-    def answer(self, *events: dict[str, Any], stderr: str = "", code: int = 0) -> None:
-        """Set the answer."""
-        told = {"events": events, "stderr": stderr, "code": code, "calls": []}
+    def answer(
+        self,
+        *events: dict[str, Any],
+        stderr: str = "",
+        code: int = 0,
+        resources: tuple[dict[str, Any], ...] = (),
+    ) -> None:
+        """Set the answer; `resources` is the stack's state."""
+        state = {"version": 3, "deployment": {"resources": resources}}
+        told = {"events": events, "stderr": stderr, "code": code, "state": state, "calls": []}
         self.file.write_text(json.dumps(told), encoding="utf-8")
 
     @property
@@ -72,9 +80,10 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, cli: Cli) -> Official:
+def engine(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Official:
     """Return the engine over a small project."""
     assert cli.file.exists()
+    monkeypatch.setattr(crypter, "_ITERATIONS", 10)
     (tmp_path / "Pulumi.yaml").write_text("name: citydc\nruntime: python\n")
     return Official(Project(tmp_path), "main", "main")
 
@@ -304,3 +313,63 @@ def test_the_stack_after_a_deploy_is_told_as_a_checkpoint(cli: Cli, engine: Offi
     (found,) = engine.checkpoint(Silent(), deployed=False)["resources"]
     assert (found["urn"], found["protect"], found["inputs"]["name"]) == (URN, True, "net")
     assert found["inputs"]["password"] == CLOSED
+
+
+def _planned(mtu: int, urn: str = URN) -> dict[str, Any]:
+    """Return the step of a network that is updated to an MTU."""
+    state = {"type": "t", "urn": urn, "id": "1", "parent": "", "provider": "p::1", "protect": False}
+    return _step("update", urn, new={**state, "inputs": {"mtu": mtu}, "outputs": {}})
+
+
+def _found(mtu: int) -> dict[str, Any]:
+    """Return what the CLI tells of a network once it has read it from the cloud."""
+    state = {"type": "t", "urn": URN, "id": "1", "parent": "", "provider": "p::1", "protect": False}
+    return _step("refresh", done=True, new={**state, "inputs": {"mtu": mtu}, "outputs": {}})
+
+
+BEFORE = {"urn": URN, "inputs": {"secret": {"ciphertext": "v1:1"}}, "modified": "1"}
+
+
+def test_plan_is_the_clis_own_and_the_deploy_is_held_to_it(cli: Cli, engine: Official) -> None:
+    """It is made by what the cloud has, and given back to the CLI as it was."""
+    cli.answer(_step("refresh"), _found(1400), _planned(1500), SUMMARY, resources=(BEFORE,))
+    outcome, plan = engine.plan(Silent())
+    assert plan is not None
+    assert {"--refresh", "--save-plan"} <= set(cli.call("preview")["arguments"])
+    assert outcome.changes == {"update": 1}
+    assert [step.op for step in plan.steps.values()] == ["update"]
+    again = {**BEFORE, "inputs": {"secret": {"ciphertext": "v1:2"}}}
+    cli.answer(_step("refresh"), _found(1400), _planned(1500), SUMMARY, resources=(again,))
+    assert not engine.deploy(Silent(), plan).errors
+    assert json.loads(cli.call("up")["plan"]) == plan.native
+    assert {"--refresh", "--plan"} <= set(cli.call("up")["arguments"])
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "cause"),
+    [
+        ((_found(1400), _planned(1500)), {**BEFORE, "modified": "2"}, "another run"),
+        ((_found(1300), _planned(1500)), BEFORE, "by hand"),
+        ((_found(1400), _planned(1600)), BEFORE, "the program"),
+        ((_found(1400), _planned(1500), _planned(1500, URN + "2")), BEFORE, "net2"),
+    ],
+)
+def test_plan_that_does_not_hold_is_refused_before_the_cli_changes_anything(
+    cli: Cli, engine: Official, events: Any, state: dict[str, Any], cause: str
+) -> None:
+    """The state has moved on, the cloud was changed, the program is another."""
+    looking = _step("refresh")
+    cli.answer(looking, _found(1400), _planned(1500), SUMMARY, resources=(BEFORE,))
+    _, plan = engine.plan(Silent())
+    cli.answer(looking, *events, SUMMARY, resources=(state,))
+    (error,) = engine.deploy(Silent(), plan).errors
+    assert error.exit_code == 2
+    assert cause in error.why
+    assert all(call["arguments"][0] != "up" for call in cli.calls)
+
+
+def test_plan_that_fails_is_none(cli: Cli, engine: Official) -> None:
+    """The CLI's failure is told; there is nothing to approve, and nothing to deploy."""
+    cli.answer(stderr="error: no space left on device", code=255)
+    outcome, plan = engine.plan(Silent())
+    assert (len(outcome.errors), plan) == (1, None)

@@ -13,7 +13,7 @@ from policy_town import stack, town
 import catalogue
 from catalogue.errors import OutsideError
 from catalogue.model import Profile
-from citydc import engines, main
+from citydc import engines, main, plans
 from citydc.embedded import Embedded
 from citydc.engines import Target
 from citydc.project import Project
@@ -21,8 +21,8 @@ from infra import offline
 from infra.graph import Graph
 from infra.settings import Settings
 from lab.engine import UNKNOWN as ENGINES_UNKNOWN
+from lab.engine import Plan, Result, Secret, crypter
 from lab.engine import Resource as EngineResource
-from lab.engine import Result, Secret
 from policies import gate, sources, waivers
 from policies.view import UNKNOWN, View, kind_of
 
@@ -70,6 +70,7 @@ class Engine:
     """Stands for an engine: has a stack's checkpoint, or the error that it ends with."""
 
     name = described = "stand-in"
+    site, passphrase, project = "main", "open sesame", Project(TOWN)
 
     def __init__(self, answer: Mapping[str, Any] | Exception) -> None:
         self.answer = answer
@@ -161,6 +162,26 @@ def test_a_broken_stack_closes_the_gate(run: Any, sound: dict[str, Any]) -> None
 def kind_is(resource: Mapping[str, Any], kind: str) -> bool:
     """Return whether a checkpoint's resource is of the kind."""
     return str(resource["type"]).endswith(f":{kind}")
+
+
+def test_a_saved_plan_is_judged_as_it_stands(
+    run: Any, sound: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sound or not: the engine is not asked again what it would do."""
+    monkeypatch.setattr(crypter, "_ITERATIONS", 10)
+    asked = OutsideError("the engine was asked")
+    file = tmp_path / "main.plan.json"
+    salt = crypter.Crypter(Engine.passphrase).salt
+    goals = {one["urn"]: one for one in json.loads(json.dumps(sound["resources"]))}
+    plans.write(file, Engine(asked), Plan("", "", {}, goals, salt))  # type: ignore[arg-type]  # it has what is asked
+    assert run(asked, "main", "--plan", str(file))[0] == 0
+    router = next(one for one in goals.values() if kind_is(one, "Router"))
+    router["inputs"]["adminStateUp"] = False
+    plans.write(file, Engine(asked), Plan("", "", {}, goals, salt))  # type: ignore[arg-type]
+    code, out, _ = run(asked, "main", "--plan", str(file))
+    assert code == 1
+    assert "lifecycle-switched-off" in out
+    assert run(asked, "main", "--plan", str(file), "--state")[0] == 2
 
 
 def test_unknown_values_pass_only_where_the_state_is_judged_after(
