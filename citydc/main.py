@@ -13,7 +13,7 @@ from typer._click import ClickException  # typer gives it no public name
 
 from catalogue.errors import CityDCError
 from citydc import console
-from citydc.actions import check, deploy, destroy, drift, lab, policy, preview
+from citydc.actions import check, comment, deploy, destroy, drift, lab, policy, preview
 
 INTERRUPTED = 130  # as a shell counts what Ctrl-C ended
 
@@ -31,6 +31,7 @@ app.command("deploy")(deploy.deploy)
 app.command("drift")(drift.drift)
 app.command("destroy")(destroy.destroy)
 app.command("policy")(policy.policy)
+app.command("comment")(comment.comment)
 app.add_typer(lab.app, name="lab")
 
 
