@@ -25,6 +25,8 @@ class Resource:
     """The URNs that each input's value comes from: what it refers to before there are ids."""
     secrets: Collection[str] | None = None
     """The inputs that are secrets in the state; None where the source does not tell."""
+    managed: bool = True
+    """Whether it is the stack's; else only the cloud has it."""
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,7 @@ def local_disk(view: View, flavor: Resource) -> Iterator[str]:
         "The operator's password in a state file, in a log, in a preview.",
         "Pass the password as pulumi.Output.secret.",
         *SECRETS,
+        by_state="the providers",
     ),
     "openstack",
 )
@@ -164,6 +165,7 @@ def provider_secret(view: View, provider: Resource) -> Iterator[str]:
         "The operator's password in the clear, or given to who pretends to be the cloud.",
         "Use an https auth_url and give cacert; a cloud on this machine is left out.",
         *IN_TRANSIT,
+        by_state="the providers",
     ),
     "openstack",
 )
@@ -222,6 +224,7 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         "Keys and passwords in a state file that many can read.",
         "Pass it as a secret (pulumi.Output.secret, or a secret of the configuration).",
         *SECRETS,
+        by_state="which inputs are sealed",
     ),
     "SecretV1", "User", "ApplicationCredential", "SiteConnection", "Instance",
 )  # fmt: skip
@@ -363,6 +366,7 @@ def container_write(view: View, container: Resource) -> Iterator[str]:
         "Give the image's https address.",
         *IN_TRANSIT,
         guide("management/integrity-life-cycle"),
+        by_state="where an image came from",
     ),
     "Image",
 )

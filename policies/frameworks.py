@@ -60,6 +60,7 @@ _CLAUSES = {
     },
     CIS: {
         "1.1": "Establish and maintain detailed enterprise asset inventory",
+        "1.2": "Address unauthorized assets",
         "3.3": "Configure data access control lists",
         "3.10": "Encrypt sensitive data in transit",
         "3.11": "Encrypt sensitive data at rest",
@@ -80,7 +81,8 @@ _CLAUSES = {
         "instance-management/security-services-for-instances": "Security services for instances",
         "management/integrity-life-cycle": "Integrity life-cycle",
         "networking/services": "Networking services",
-        "networking/services-security-best-practices": "Networking services security practices",
+        "networking/services-security-best-practices": "Networking services security best"
+        " practices",
         "object-storage": "Object Storage",
         "secrets-management": "Secrets Management",
         "secure-communication/introduction-to-ssl-and-tls": "Introduction to TLS and SSL",

@@ -191,6 +191,7 @@ def credential_rules(view: View, credential: Resource) -> Iterator[str]:
         iso("5.16", "5.17"),
         tcvn("7.2.2"),
         guide("identity/authentication"),
+        by_state="users",
     ),
     "User",
     "Ec2CredentialV3",
@@ -251,6 +252,7 @@ def ssh_key(view: View, keypair: Resource) -> Iterator[str]:
         iso("5.17"),
         tcvn("7.2.2"),
         guide("instance-management/security-services-for-instances"),
+        by_state="the password",
     ),
     "Instance",
 )
@@ -305,6 +307,7 @@ def project_roles(view: View) -> Iterator[tuple[Resource, str]]:
         "Half of a site deployed into another cloud, or by somebody else.",
         "Let the program make the providers from the site's one set of credentials.",
         iso("5.16", "5.23"),
+        by_state="the providers",
     ),
     "openstack",
 )

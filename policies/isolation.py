@@ -58,6 +58,7 @@ def project(view: View, one: Resource) -> Iterator[str]:
         "A whole agency deployed into another's project by one wrong reference.",
         "Give the provider the id of its own agency's project as tenant_id.",
         *APART,
+        by_state="the providers",
     ),
     "openstack",
 )

@@ -27,6 +27,7 @@ LABEL_OF_DATA = "volume"
         *CONFIGURED,
         iso("8.13"),
         tcvn("7.2.4"),
+        by_state="the protection",
     ),
     "Volume",
     "Container",
@@ -48,6 +49,7 @@ def protect(view: View, one: Resource) -> Iterator[str]:
         "Set force_destroy to false; the production profile does.",
         *CONFIGURED,
         cis("11.3"),
+        by_state="force_destroy",
     ),
     "Container",
 )
@@ -87,6 +89,7 @@ def image_checksum(view: View, image: Resource) -> Iterator[str]:
         'Name a dated build instead of "latest".',
         *TRUSTED,
         *CONFIGURED,
+        by_state="where an image came from",
     ),
     "Image",
 )
@@ -107,6 +110,7 @@ def image_moving(view: View, image: Resource) -> Iterator[str]:
         "Describe the image in the site's file.",
         *TRUSTED,
         tcvn("7.2.2"),
+        by_state="where an image came from",
     ),
     "Image",
     "Volume",

@@ -33,6 +33,14 @@ class Topic(StrEnum):
     LIFECYCLE = "lifecycle"
 
 
+class Source(StrEnum):
+    """What is judged: what a deploy would make, what the last one made, what there is."""
+
+    PREVIEW = "preview"
+    STATE = "state"
+    LIVE = "live"
+
+
 @dataclass(frozen=True)
 class Title:
     """A rule as a sentence, in both languages."""
@@ -53,6 +61,8 @@ class About:
     """What it protects against."""
     remedy: str
     frameworks: tuple[Clause, ...] = ()
+    by_state: str = ""
+    """What of it no cloud tells, so that it is as the state has it on the live cloud too."""
 
     @property
     def topic(self) -> Topic:
@@ -133,7 +143,8 @@ def about(  # noqa: PLR0913, PLR0917 - what an auditor reads, in the order of re
     against: str,
     remedy: str,
     *clauses: Sequence[Clause],
+    by_state: str = "",
 ) -> About:
     """Return a rule's data."""
     frameworks = tuple(one for some in clauses for one in some)
-    return About(id_, Severity(severity), Title(vi, en), against, remedy, frameworks)
+    return About(id_, Severity(severity), Title(vi, en), against, remedy, frameworks, by_state)

@@ -258,3 +258,22 @@ def description(view: View, one: Resource) -> Iterator[str]:
     """Look for text."""
     if not str(view.get(one, "description") or "").strip():
         yield "has no description"
+
+
+@BOOK.stack(
+    about(
+        "ownership-stack",
+        "high",
+        "Everything in the city's projects is of its stack",
+        "Mọi tài nguyên trong các dự án của thành phố đều thuộc ngăn xếp",
+        "What somebody made by hand: no review has seen it, and no deploy or drill restores it.",
+        "Declare it in the catalogue and deploy, or remove it.",
+        iso("5.9", "8.32"),
+        cis("1.2"),
+    )
+)
+def stack(view: View) -> Iterator[tuple[Resource, str]]:
+    """Look for what only the live cloud has."""
+    for one in view.graph.resources:
+        if not one.managed:
+            yield one, "was made by hand: no state has it"

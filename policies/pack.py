@@ -28,7 +28,7 @@ from infra import offline
 from infra.graph import Graph, Resource
 from infra.settings import CHECKOUT, Settings
 from policies import gate, waivers
-from policies.model import Rule
+from policies.model import Rule, Source
 from policies.rules import RULES
 from policies.sources import STACK, known_id, opened
 from policies.view import View
@@ -68,7 +68,7 @@ def _validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) ->
     """Report what the rule finds; what is waived is left out, what is unknown closes the gate."""
     view = RUN.view(rule.id, args.resources)
     found = gate.find(view, [rule])
-    held = waivers.in_force(waivers.read(), view)
+    held = waivers.in_force(waivers.read(), view, Source.PREVIEW)
     for one in found.violations:
         if not any(waiver.covers(one) for waiver in held):
             report(one.message, one.urn)
@@ -89,7 +89,7 @@ def _validate_waivers(args: StackValidationArgs, report: ReportViolation) -> Non
     named = {one.rule for one in accepted}
     found = gate.find(view, [one for one in RULES if one.id in named])
     known = {one.id for one in RULES}
-    for one in waivers.faults(accepted, view, found.violations, known):
+    for one in waivers.faults(accepted, view, Source.PREVIEW, found.violations, known):
         report(one.message, one.urn)
 
 

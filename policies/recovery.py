@@ -223,12 +223,14 @@ def zones(view: View) -> Iterator[tuple[Resource, str]]:
 def replication(view: View) -> Iterator[tuple[Resource, str]]:
     """Look for what opens a database to its own servers at the other sites."""
     groups = {one.name: one for one in view.of("SecGroup")}
+    here = _with_servers(view.graph)
+    there = {site: _with_servers(peer) for site, peer in view.peers.items()}
     for key, (service, part) in view.parts.items():
         group = groups.get(str(key))
-        if not isinstance(part, Database) or group is None or not _has(view.graph, str(key)):
+        if not isinstance(part, Database) or group is None or str(key) not in here:
             continue
-        for site, peer in view.peers.items():
-            if not _has(peer, str(key)):
+        for site, parts in there.items():
+            if str(key) not in parts:
                 continue
             network = view.networks(view.catalogue.sites[site])[PartKey(service.id, part.id)]
             for version, prefix in ((4, network.ipv4), (6, network.ipv6)):
@@ -240,11 +242,8 @@ def replication(view: View) -> Iterator[tuple[Resource, str]]:
                         yield group, what
 
 
-def _has(graph: Graph, part: str) -> bool:
-    return any(
-        kind_of(one) == "Instance" and one.name.rpartition("-")[0] == part
-        for one in graph.resources
-    )
+def _with_servers(graph: Graph) -> set[str]:
+    return {one.name.rpartition("-")[0] for one in graph.of("Instance")}
 
 
 @BOOK.stack(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from policies.model import Rule, Topic
+from policies.model import About, Rule, Topic
 from policies.rules import RULES
 
 PAGE = Path(__file__).parents[1] / "docs" / "policies.md"
@@ -13,8 +13,9 @@ HEAD = """\
 What must hold of a stack before it reaches the cloud, and after. Written by `python -m
 policies.reference` from the rules themselves.
 
-    citydc policy main                     # on the preview
-    citydc policy main --state             # on what is deployed
+    citydc policy main                     # on the preview: what a deploy would make
+    citydc policy main --state             # on the state: what the last deploy made
+    citydc policy main --live              # on the cloud: what there is, made by hand or not
     citydc policy main --plan FILE         # on what `citydc preview --save-plan FILE` saved
     citydc policy main --json --sarif main.sarif --junit main.xml
     citydc policy rules --json             # the rules with all that is said here
@@ -30,15 +31,56 @@ that what refers to what is judged already. With the official CLI, `citydc polic
 the CLI's events tell, which leaves that out: there the pack (`--policy-pack policies`) decides
 more.
 
-Where the ways to judge can differ: a preview has what the program declares, `--state` what the last
-deploy left (drift is `citydc drift`'s matter), the pack what the provider answers, in which an
-input that was left out can stand with the cloud's default. Whether a value is sealed in the state,
-only `citydc policy` sees. The live cloud is not judged by itself yet.
+## Preview, state, live
+
+The same rules judge all three. They differ where the three do: a preview has what the program
+declares, `--state` what the last deploy left, `--live` what the cloud's services say now, read with
+openstacksdk by the operator's own credentials. The pack has what the provider answers, in which an
+input that was left out can stand with the cloud's default; whether a value is sealed in the state,
+only `citydc policy` sees.
+
+`--live` reads everything in the projects of the stack and in the operator's own, and what hangs on
+that: somebody else's port on a network, a rule that an administrator put into a group, a floating
+address, a role in an agency's project, given there or inherited, application credentials of who
+has a role. What the state knows goes by its names, so that findings and waivers mean the same
+resources. What no state knows goes by its name and id (`...:Port::NAME:ID`), is judged by all
+rules like the rest, and is found by `ownership-stack` in any case.
+
+Left alone is what the cloud makes by itself: the external network; ports of DHCP, of routers'
+gateways, of floating addresses and of load balancers; a project's default group as neutron makes
+it, while no port is in it (what is added to it is judged); SOA and NS records of a zone; keys that
+cinder keeps in barbican; and other projects' objects, flavors, groups and users.
+
+It cannot see: what only Pulumi knows (protection, which inputs are sealed, how providers reach the
+cloud), a server's password, where an image came from; there the state's word stands, and the rule
+says so below ("on the live cloud"). Neither does it read what objects hold (disks, objects,
+payloads of secrets), EC2 keys, VPN and address groups (a rule for an address group counts as open
+to all), and roles on the whole system. A port counts as DHCP's by its owner and by the name that
+its agent gives it, which an administrator could forge.
+
+The report of `--live` tells for each finding whether preview and state have it too, and lists what
+only they have: a table column and a section, `also_on` and `elsewhere` in the JSON, `alsoOn` and
+results of the kind `informational` in SARIF, `system-out` in JUnit. What only others have does not
+close the gate:
+
+    violations: 2
+      high  live only       ownership-stack      by-hand:3c0e...  was made by hand: no state has it
+      high  preview, state  encryption-volume    shop-store-1     is of the type standard, not luks
+    not live, but elsewhere: 1
+      high  preview         recovery-name-ttl    shop-a           has a TTL of 86400
+
+A cloud that does not answer, or a service of it, or lists that are not whole: an error (exit code
+3) and no decision. Credentials that are refused or lack the role `admin`, without which a cloud
+hides what it has: exit code 2.
+
+## Waivers
 
 A waiver in `policies/waivers.yaml` accepts findings for a time: rule, a pattern of resources
 (URNs), owner, reason, expiry (a year at most), and where it is meant to match (`sites`,
-`profiles`). Every report lists them. An expired waiver and one that matches nothing close the
-gate.
+`profiles`, `on`: preview, state, live). Every report lists them. An expired waiver and one that
+matches nothing close the gate.
+
+## Rules
 
 Each rule has a failing and a passing fixture in `tests/unit/policies/fixtures/RULE/`. Which
 changes of the real city no rule notices is in [policies-mutations.md](policies-mutations.md).
@@ -81,6 +123,7 @@ def as_json(rule: Rule) -> dict[str, Any]:
             for one in about.frameworks
         ],
         "kinds": list(rule.kinds),
+        "by_state": about.by_state,
     }
 
 
@@ -108,8 +151,13 @@ def _entry(rule: Rule) -> str:
         f"- Against: {about.against}\n"
         f"- Remedy: {about.remedy}\n"
         f"- Looks at: {kinds}\n"
+        f"{_by_state(about)}"
         f"- Frameworks: {clauses}\n"
     )
+
+
+def _by_state(about: About) -> str:
+    return f"- On the live cloud: {about.by_state} as the state has it\n" if about.by_state else ""
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ def sarif(report: Report) -> dict[str, Any]:
                     }
                 },
                 "results": [
-                    *[_sarif_result(one) for one in report.found.violations],
+                    *[_sarif_result(one, report) for one in report.found.violations],
                     *[
                         {
-                            **_sarif_result(finding),
+                            **_sarif_result(finding, report),
                             "suppressions": [
                                 {
                                     "kind": "external",
@@ -47,6 +47,15 @@ def sarif(report: Report) -> dict[str, Any]:
                     *[
                         {**_sarif_result(one), "kind": "open", "level": "none"}
                         for one in report.found.unknown
+                    ],
+                    *[
+                        {
+                            **_sarif_result(finding),
+                            "kind": "informational",
+                            "level": "none",
+                            "properties": {"onlyOn": where},
+                        }
+                        for finding, where in report.elsewhere
                     ],
                     *[_sarif_result(one) for one in (*report.found.errors, *report.waiver_faults)],
                 ],
@@ -77,7 +86,8 @@ def _sarif_rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _sarif_result(finding: Finding) -> dict[str, Any]:
+def _sarif_result(finding: Finding, report: Report | None = None) -> dict[str, Any]:
+    """Return a finding; where the `report` compares sources, with where else it is found."""
     name = finding.urn.rpartition("::")[2]
     result: dict[str, Any] = {
         "ruleId": finding.rule,
@@ -90,6 +100,8 @@ def _sarif_result(finding: Finding) -> dict[str, Any]:
     index = next((at for at, rule in enumerate(RULES) if rule.id == finding.rule), None)
     if index is not None:
         result["ruleIndex"] = index
+    if report and report.others:
+        result["properties"] = {"alsoOn": report.also_on(finding)}
     return result
 
 
@@ -117,12 +129,28 @@ def junit(report: Report) -> str:
             _add(case, "skipped", "waived", waived)
     case = ET.SubElement(suite, "testcase", classname="policies", name="waivers")
     _add(case, "failure", "waivers that do not hold", report.waiver_faults)
+    if report.others:
+        ET.SubElement(suite, "system-out").text = NOT_XML.sub("?", _compared(report))
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         count = sum(one.find(tag) is not None for one in suite.iter("testcase"))
         suite.set(name, str(count))
     suite.set("tests", str(len(suite.findall("testcase"))))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _compared(report: Report) -> str:
+    """Return what only some of the sources have, a line for each finding."""
+    here = (*report.found.violations, *(finding for finding, _ in report.waived))
+    lines = [
+        (one, [report.on, *report.also_on(one)])
+        for one in here
+        if len(report.also_on(one)) < len(report.others)
+    ]
+    return "\n".join(
+        f"only on {', '.join(where)}: {one.rule}: {one.urn}: {one.message}"
+        for one, where in [*lines, *report.elsewhere]
+    )
 
 
 def _of(findings: list[Finding], rule: Rule) -> list[Finding]:

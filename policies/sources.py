@@ -1,7 +1,8 @@
-"""Stacks as rules read them, from what engines give: a checkpoint, or CrossGuard's resources."""
+"""Stacks as rules read them, from what engines give: a checkpoint, live objects, CrossGuard's."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from infra.graph import Graph, Resource
 from policies.view import UNKNOWN
@@ -9,6 +10,9 @@ from policies.view import UNKNOWN
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Marks a value of a special kind on the wire and in checkpoints; here always a secret."""
 STACK = "pulumi:pulumi:Stack"
+PROVIDER = "pulumi:providers:openstack"
+CONTAINER = "openstack:objectstorage/container:Container"
+"""Its id is its name, which another project's can have too."""
 HIDDEN = "[secret]"
 UNKNOWN_TEXTS = {
     "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
@@ -31,6 +35,81 @@ def of_checkpoint(deployment: Mapping[str, Any]) -> Graph:
     found = [one for one in deployment.get("resources") or () if not one.get("delete")]
     outputs = next((one.get("outputs") for one in found if one["type"] == STACK), None)
     return Graph([_resource(one) for one in found], opened(outputs or {}))
+
+
+class Live(Protocol):
+    """An object of the live cloud."""
+
+    @property
+    def type(self) -> str:
+        """The type that a program would give it."""
+
+    @property
+    def id(self) -> str:
+        """The id that a state would have of it."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the cloud, empty where it has none."""
+
+    @property
+    def project(self) -> str:
+        """The id of its project, empty where that says nothing."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The inputs that a program would give it."""
+
+
+def of_live(state: Graph, things: Iterable[Live], operators: str) -> Graph:
+    """
+    Return what is live, as far as the state knows it under the state's names.
+
+    `operators` is the id of the operator's own project.  What only Pulumi knows (groups of
+    resources, providers, protection, which inputs are sealed, outputs) is the state's; what is gone
+    is left out; what no state knows is there as `managed=False`, under its name and id.
+    """
+    projects = {
+        str(one.inputs.get("tenantId") or operators): one.urn
+        for one in reversed(state.resources)
+        if one.type == PROVIDER
+    }
+    by_urn = {urn: id_ for id_, urn in projects.items()}
+    there = {_key(one.type, one.id, one.project): one for one in things}
+    found = []
+    for one in state.resources:
+        if not one.id or one.type.startswith("pulumi:"):
+            found.append(one)
+            continue
+        home = str(one.inputs.get("tenantId") or by_urn.get(one.provider, ""))
+        thing = there.pop(_key(one.type, one.id, home), None)
+        if thing:
+            moved = thing.project not in {"", home}
+            provider = projects.get(thing.project, "") if moved else one.provider
+            found.append(dataclasses.replace(one, inputs=thing.inputs, provider=provider))
+    stack = next((one.urn for one in state.resources if one.type == STACK), "")
+    start = "::".join(stack.split("::")[:2])
+    found += [_stray(start, one, projects.get(one.project, "")) for one in there.values()]
+    return dataclasses.replace(state, resources=found)
+
+
+def _key(type_: str, id_: str, project: str) -> tuple[str, str, str]:
+    return type_, id_, project if type_ == CONTAINER else ""
+
+
+def _stray(start: str, thing: Live, provider: str) -> Resource:
+    """Return what no state knows; Pulumi cannot delete it, so that it need not be protected."""
+    at = ":".join(dict.fromkeys(filter(None, (thing.name.replace("::", ":"), thing.id))))
+    return Resource(
+        urn=f"{start}::{thing.type}::{at}",
+        type=thing.type,
+        name=thing.name or thing.id,
+        inputs=thing.inputs,
+        provider=provider,
+        protect=True,
+        id=thing.id,
+        managed=False,
+    )
 
 
 def _resource(data: Mapping[str, Any]) -> Resource:

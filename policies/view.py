@@ -180,8 +180,11 @@ class View:
 
     # -- what resources say of themselves
 
-    def labels(self, one: Resource) -> dict[str, str]:
+    def labels(self, one: Resource) -> Mapping[str, str]:
         """Return what a resource's tags or metadata say: agency, service, component..."""
+        return self.memo(("labels", one.urn), lambda: self._labels(one))
+
+    def _labels(self, one: Resource) -> dict[str, str]:
         said = dict(str(tag).split("=", 1) for tag in self.every(one, "tags") if "=" in str(tag))
         metadata = self.get(one, "metadata") or {}
         for name, value in metadata.items():

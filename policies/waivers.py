@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalogue.errors import BadInputError
 from catalogue.model import Profile
-from policies.model import Finding
+from policies.model import Finding, Source
 from policies.view import View
 
 FILE = Path(__file__).parent / "waivers.yaml"
@@ -36,11 +36,14 @@ class Waiver(BaseModel):
     sites: list[str] | None = None
     """Where it is meant to match; None: everywhere."""
     profiles: list[Profile] | None = None
+    on: list[Source] | None = None
 
-    def meant_for(self, view: View) -> bool:
-        """Return whether the waiver has to match something in this stack."""
-        return (self.sites is None or view.site.id in self.sites) and (
-            self.profiles is None or view.profile in self.profiles
+    def meant_for(self, view: View, on: Source) -> bool:
+        """Return whether the waiver has to match something in this stack, on that source."""
+        return (
+            (self.sites is None or view.site.id in self.sites)
+            and (self.profiles is None or view.profile in self.profiles)
+            and (self.on is None or on in self.on)
         )
 
     def covers(self, finding: Finding) -> bool:
@@ -85,7 +88,11 @@ def read(path: Path = FILE) -> list[Waiver]:
 
 
 def faults(
-    waivers: Sequence[Waiver], view: View, findings: Sequence[Finding], known: set[str]
+    waivers: Sequence[Waiver],
+    view: View,
+    on: Source,
+    findings: Sequence[Finding],
+    known: set[str],
 ) -> list[Finding]:
     """Return what is wrong with the waivers themselves: expired, unmatched, of no rule."""
     found = []
@@ -97,17 +104,17 @@ def faults(
         elif one.expiry > view.today + LONGEST:
             what = f"{one.rule} for {one.resource} expires only on {one.expiry}"
             found.append(_fault(view, what))
-        elif one.meant_for(view) and not any(one.covers(each) for each in findings):
+        elif one.meant_for(view, on) and not any(one.covers(each) for each in findings):
             found.append(_fault(view, f"{one.rule} for {one.resource} matches nothing"))
     return found
 
 
-def in_force(waivers: Sequence[Waiver], view: View) -> list[Waiver]:
-    """Return the waivers that hold today in this stack."""
+def in_force(waivers: Sequence[Waiver], view: View, on: Source) -> list[Waiver]:
+    """Return the waivers that hold today in this stack, on that source."""
     return [
         one
         for one in waivers
-        if one.meant_for(view) and view.today <= one.expiry <= view.today + LONGEST
+        if one.meant_for(view, on) and view.today <= one.expiry <= view.today + LONGEST
     ]
 
 

@@ -1,7 +1,7 @@
-"""`citydc policy SITE`: the gate, on the preview or on what is deployed."""
+"""`citydc policy SITE`: the gate, on the preview, on what was deployed or on what there is."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +12,10 @@ from citydc import console
 from citydc.actions._options import EngineOption, JsonOption
 
 if TYPE_CHECKING:
+    from citydc.engines import Target
     from infra.graph import Graph
     from policies.gate import Report
-    from policies.model import Finding
+    from policies.model import Finding, Source
     from policies.view import View
 
 RULES = "rules"
@@ -27,7 +28,15 @@ def policy(  # noqa: PLR0913 - each option is one of the command line
     ],
     *,
     state: Annotated[
-        bool, typer.Option("--state", help="Judge what is deployed, not the preview.")
+        bool, typer.Option("--state", help="Judge what was deployed, not the preview.")
+    ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Judge what the cloud has now, made by hand or not; tell where preview and state"
+            " differ.",
+        ),
     ] = False,
     plan: Annotated[
         Path | None,
@@ -52,34 +61,32 @@ def policy(  # noqa: PLR0913 - each option is one of the command line
     """
     Judge SITE by all rules; nothing is changed.
 
-    Exit code 1 when the gate is closed.  Example: citydc policy main --state --sarif main.sarif
+    Exit code 1 when the gate is closed.  Example: citydc policy main --live --sarif main.sarif
     """
     if site == RULES:
         _rules(as_json=as_json)
         return
 
-    if state and plan:
-        raise BadInputError("--state and --plan are two ways to judge", remedy="give one of them")
+    if sum((state, live, plan is not None)) > 1:
+        raise BadInputError(
+            "--state, --live and --plan are three ways to judge", remedy="give one of them"
+        )
 
     from citydc.engines import target
-    from policies import gate, sources, waivers
+    from policies import gate, waivers
+    from policies.model import Source
 
+    on = Source.LIVE if live else Source.STATE if state else Source.PREVIEW
     accepted = waivers.read()
     found = target(site, engine)
     console.note(found.headline)
-    if plan:
-        from citydc import plans
-
-        goals = plans.read(plan, found.engine).plan.goals
-        graph = sources.of_checkpoint({"resources": list(goals.values())})
-    else:
-        with console.Steps("reading" if state else "previewing") as steps:
-            graph = sources.of_checkpoint(found.engine.checkpoint(steps, deployed=state))
+    views = _views(site, _graphs(found, on, plan))
     report = gate.judge(
-        _view(site, graph, deployed=state),
+        views.pop(on),
         accepted,
-        on="state" if state else "preview",
-        state_follows=state_follows and not state,
+        on=on,
+        state_follows=state_follows and on is Source.PREVIEW,
+        others=views,
     )
     _write(report, sarif, junit)
     if as_json:
@@ -89,7 +96,43 @@ def policy(  # noqa: PLR0913 - each option is one of the command line
     raise typer.Exit(int(not report.passed))
 
 
-def _view(site_id: str, graph: "Graph", *, deployed: bool) -> "View":
+def _graphs(found: "Target", on: "Source", plan: Path | None) -> "dict[Source, Graph]":
+    """Return the stack as it is judged; of the live cloud, also what it is compared with."""
+    from citydc import live, plans
+    from policies import sources
+    from policies.model import Source
+
+    site = found.site
+    if plan:
+        goals = plans.read(plan, found.engine).plan.goals
+        graph = sources.of_checkpoint({"resources": list(goals.values())})
+        _refuse_empty(site.id, graph, deployed=False)
+        return {on: graph}
+    graphs: dict[Source, Graph] = {}
+    with console.Steps("previewing" if on is Source.PREVIEW else "reading") as steps:
+        for one in (Source.STATE, Source.LIVE, Source.PREVIEW):
+            if on not in {one, Source.LIVE}:
+                continue
+            if one is Source.LIVE:
+                graphs[one] = live.graph(site, graphs[Source.STATE])
+                continue
+            deployed = one is Source.STATE
+            told = found.engine.checkpoint(steps, deployed=deployed)
+            graphs[one] = sources.of_checkpoint(told)
+            _refuse_empty(site.id, graphs[one], deployed=deployed)
+    return graphs
+
+
+def _refuse_empty(site: str, graph: "Graph", *, deployed: bool) -> None:
+    if not graph.resources or not graph.outputs:
+        raise BadInputError(
+            f'the stack "{site}" is {"not deployed" if deployed else "empty"}',
+            why="it has no resources or no outputs, so that there is nothing to judge",
+            remedy=f"citydc deploy {site}" if deployed else "let the program declare something",
+        )
+
+
+def _views(site_id: str, graphs: "dict[Source, Graph]") -> "dict[Source, View]":
     """Return the stack as rules see it, beside the other sites' as the program has them."""
     import catalogue
     from catalogue import recovery
@@ -100,17 +143,17 @@ def _view(site_id: str, graph: "Graph", *, deployed: bool) -> "View":
     from policies.view import View
 
     known = catalogue.load(project.find().catalogue(site_id))
-    if not graph.resources or not graph.outputs:
-        raise BadInputError(
-            f'the stack "{site_id}" is {"not deployed" if deployed else "empty"}',
-            why="it has no resources or no outputs, so that there is nothing to judge",
-            remedy=f"citydc deploy {site_id}" if deployed else "let the program declare something",
-        )
-    site, profile = known.sites[site_id], Profile(graph.outputs["profile"])
-    peers = {
-        one.id: offline.run(Settings(known, one, profile)) for one in recovery.peers(known, site)
-    }
-    return View(graph, known, site, profile, peers)
+    site, views = known.sites[site_id], {}
+    peers: dict[Profile, dict[str, Graph]] = {}
+    for on, graph in graphs.items():
+        profile = Profile(graph.outputs["profile"])
+        if profile not in peers:
+            peers[profile] = {
+                one.id: offline.run(Settings(known, one, profile))
+                for one in recovery.peers(known, site)
+            }
+        views[on] = View(graph, known, site, profile, peers[profile])
+    return views
 
 
 def _write(report: "Report", sarif: Path | None, junit: Path | None) -> None:
@@ -124,7 +167,8 @@ def _write(report: "Report", sarif: Path | None, junit: Path | None) -> None:
 
 
 def _show(report: "Report") -> None:
-    _findings("violations", report.found.violations)
+    also = report.also_on if report.others else None
+    _findings("violations", report.found.violations, also)
     _findings("unknown before the deployment", report.found.unknown)
     _findings("failed", [*report.found.errors, *report.waiver_faults])
     if report.waivers:
@@ -141,6 +185,9 @@ def _show(report: "Report") -> None:
                 for one in report.waivers
             ]
         )
+    if report.elsewhere:
+        where = dict(report.elsewhere)
+        _findings(f"not {report.on}, but elsewhere", list(where), where.__getitem__)
     if report.state_follows and report.found.unknown:
         console.say(f"After the deploy: citydc policy {report.site} --state")
     word = "open" if report.passed else "closed"
@@ -151,11 +198,25 @@ def _show(report: "Report") -> None:
     )
 
 
-def _findings(title: str, findings: "list[Finding]") -> None:
+def _findings(
+    title: str,
+    findings: "list[Finding]",
+    where: "Callable[[Finding], Sequence[Source]] | None" = None,
+) -> None:
+    """Print the findings; `where` says on which other sources one is, if there were any."""
     if findings:
         console.say(f"{title}: {len(findings)}")
         _table(
-            [(one.severity, one.rule, one.urn.rpartition("::")[2], one.message) for one in findings]
+            [
+                (
+                    one.severity,
+                    *([", ".join(where(one)) or "live only"] if where else []),
+                    one.rule,
+                    one.urn.rpartition("::")[2],
+                    one.message,
+                )
+                for one in findings
+            ]
         )
 
 

@@ -101,6 +101,7 @@ def _resource(data: Mapping[str, Any], site: str) -> Resource:
         protect=data.get("protect", False),
         id=f"{kind}/{name}",
         secrets=None if secrets is None else frozenset(secrets),
+        managed=data.get("managed", True),
     )
 
 

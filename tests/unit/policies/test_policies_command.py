@@ -13,7 +13,7 @@ from policy_town import stack, town
 import catalogue
 from catalogue.errors import OutsideError
 from catalogue.model import Profile
-from citydc import engines, main, plans
+from citydc import engines, live, main, plans
 from citydc.embedded import Embedded
 from citydc.engines import Target
 from citydc.project import Project
@@ -24,6 +24,7 @@ from lab.engine import UNKNOWN as ENGINES_UNKNOWN
 from lab.engine import Plan, Result, Secret, crypter
 from lab.engine import Resource as EngineResource
 from policies import gate, sources, waivers
+from policies.rules import RULES
 from policies.view import UNKNOWN, View, kind_of
 
 TOWN = Path(__file__).parents[1] / "catalogue" / "base"
@@ -233,14 +234,93 @@ def test_waivers_are_listed_whatever_they_waive(
     assert "lifecycle-image-moving  0 waived here  science-technology" in out
 
 
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what the live cloud has instead of what the state says: a graph, or an error."""
+    said: dict[str, Any] = {"is": None}
+
+    def graph(site: Any, state: Graph) -> Graph:
+        del site
+        if isinstance(said["is"], Exception):
+            raise said["is"]
+        return said["is"] or state
+
+    monkeypatch.setattr(live, "graph", graph)
+    return said
+
+
+SOURCES = [(), ("--state",), ("--live",)]
+
+
+@pytest.mark.parametrize("source", SOURCES)
 def test_a_malformed_waiver_file_is_an_error(
-    run: Any, sound: dict[str, Any], tmp_path: Path
+    run: Any, cloud: Any, sound: dict[str, Any], tmp_path: Path, source: tuple[str, ...]
 ) -> None:
-    """Before anything is judged."""
+    """Before anything is judged, whatever is."""
+    del cloud
     (tmp_path / "waivers.yaml").write_text("waivers: [{rule: x}]\n", encoding="utf-8")
-    code, _, err = run(sound, "main")
-    assert code == 2
+    code, out, err = run(sound, "main", *source)
+    assert (code, out) == (2, "")
     assert "the waivers cannot be read" in err
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_rule_that_fails_closes_the_gate(
+    run: Any,
+    cloud: Any,
+    sound: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    source: tuple[str, ...],
+) -> None:
+    """It is told as what it is, and nothing is open that it did not decide."""
+    del cloud
+    first = RULES[0]
+
+    def check(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(first.__dict__, "check", check)
+    code, out, _ = run(sound, "main", *source, "--json")
+    told = json.loads(out)
+    assert (code, told["passed"]) == (1, False)
+    assert {one["rule"] for one in told["errors"]} == {first.id}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_cloud_that_does_not_answer_closes_the_gate(
+    run: Any, cloud: Any, sound: dict[str, Any], source: tuple[str, ...]
+) -> None:
+    """Whoever asked it: an error, exit code 3, and no decision."""
+    silent = OutsideError("the cloud does not answer")
+    cloud["is"] = silent
+    code, out, err = run(sound if source == ("--live",) else silent, "main", *source)
+    assert (code, out) == (3, "")
+    assert "the cloud does not answer" in err
+
+
+def test_the_live_cloud_is_compared_with_preview_and_state(
+    run: Any, cloud: Any, sound: dict[str, Any]
+) -> None:
+    """Its findings say where else they are; what only the others have is listed."""
+    broken = json.loads(json.dumps(sound))
+    router = next(one for one in broken["resources"] if kind_is(one, "Router"))
+    router["inputs"]["adminStateUp"] = False
+    cloud["is"] = sources.of_checkpoint(broken)
+    code, out, _ = run(sound, "main", "--live")
+    assert code == 1
+    assert "live only  lifecycle-switched-off" in out
+    cloud["is"] = sources.of_checkpoint(sound)
+    code, out, _ = run(broken, "main", "--live")
+    assert code == 0
+    assert "not live, but elsewhere: 1" in out
+    assert "preview, state  lifecycle-switched-off" in out
+
+
+def test_state_and_live_exclude_each_other(run: Any, sound: dict[str, Any]) -> None:
+    """One decision is on one thing."""
+    code, _, err = run(sound, "main", "--state", "--live")
+    assert code == 2
+    assert "exclude each other" in err
 
 
 def test_rules_are_listed(run: Any) -> None:
