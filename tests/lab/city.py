@@ -94,16 +94,22 @@ def make(folder: Path, clouds_file: Path) -> City:
     """Make the project folder; its images come from the lab's own mirror."""
     folder.mkdir()
     city = City(folder, clouds_file)
-    about = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
-    about["main"] = str(CHECKOUT / "infra")
-    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(about))
+    write_project(folder, "lab")
     ours = Path(catalogue.__file__).parent
     without = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(ours, folder / "catalogue", ignore=without)
     for place, site in enumerate(SITES):
-        config = {"citydc:profile": "lab", "citydc:catalogue": "catalogue"}
-        (folder / f"Pulumi.{site}.yaml").write_text(yaml.safe_dump({"config": config}))
         file = folder / "catalogue" / "sites" / f"{site}.yaml"
         mirror = city.port + 100 * place + 90
         file.write_text(file.read_text().replace(f":23{place}90/", f":{mirror}/"))
     return city
+
+
+def write_project(folder: Path, profile: str) -> None:
+    """Write the project's and its stacks' files; the catalogue is beside them."""
+    about = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
+    about["main"] = str(CHECKOUT / "infra")
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(about))
+    config = {"citydc:profile": profile, "citydc:catalogue": "catalogue"}
+    for site in SITES:
+        (folder / f"Pulumi.{site}.yaml").write_text(yaml.safe_dump({"config": config}))

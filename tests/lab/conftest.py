@@ -1,9 +1,15 @@
 """A lab of the tests' own: in a temporary home, on ports that nobody has."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from lab_helpers import LabOfTests, new_lab
+
+# The town of the policies' unit tests, which is made of the derivations' small city.
+UNIT = Path(__file__).parents[1] / "unit"
+sys.path += [str(UNIT / "policies"), str(UNIT / "catalogue_derived")]
 
 
 def pytest_configure(config: pytest.Config) -> None:
