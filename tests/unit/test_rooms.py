@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "lab": {"catalogue", "infra", "citydc", "policies"},  # anything
     "policies": {"catalogue", "infra"},
     "citydc": {"catalogue", "infra", "lab", "policies"},
-    "benchmarks": {"catalogue", "citydc", "lab"},
+    "benchmarks": {"catalogue", "infra", "citydc", "lab", "policies"},
 }
 
 
