@@ -102,12 +102,12 @@ def _graphs(found: "Target", on: "Source", plan: Path | None) -> "dict[Source, G
     from policies import sources
     from policies.model import Source
 
-    site = found.site
     if plan:
         goals = plans.read(plan, found.engine).plan.goals
         graph = sources.of_checkpoint({"resources": list(goals.values())})
-        _refuse_empty(site.id, graph, deployed=False)
+        _refuse_empty(found.site.id, graph, deployed=False)
         return {on: graph}
+    site = found.site
     graphs: dict[Source, Graph] = {}
     with console.Steps("previewing" if on is Source.PREVIEW else "reading") as steps:
         for one in (Source.STATE, Source.LIVE, Source.PREVIEW):
