@@ -25,8 +25,8 @@ from typing import IO, Any, Self
 import psutil
 
 from catalogue.errors import BadInputError, OutsideError
-from lab import files, status
-from lab.openstack import credentials, packages, ports, processes, releases, sites
+from lab import files, packages, status
+from lab.openstack import credentials, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
 
 DEFAULT_HOME = Path(__file__).resolve().parents[1] / ".lab"
@@ -197,7 +197,7 @@ class Lab:
                 why=f"{free >> 20} MiB are free, it needs {FREE_BYTES >> 20} MiB",
                 remedy="free some, or name a folder on another disk with CITYDC_LAB_HOME",
             )
-        packages.ensure(progress)
+        packages.ensure(packages.NAME_SERVER, progress)
         ports.check_free(self._sites())
         with self._disk_errors():
             self.home.chmod(0o700)

@@ -9,16 +9,16 @@ import psutil
 import pytest
 
 from catalogue.errors import BadInputError, OutsideError
-from lab import control, status
+from lab import control, packages, status
 from lab.control import Lab
-from lab.openstack import packages, ports, processes, releases
+from lab.openstack import ports, processes, releases
 
 
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test here start processes or install packages."""
     monkeypatch.setattr(Lab, "_launch", _refuse)
-    monkeypatch.setattr(packages, "ensure", lambda _: None)
+    monkeypatch.setattr(packages, "ensure", lambda *_: None)
     monkeypatch.setattr(ports, "check_free", lambda _: None)
 
 

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from catalogue.errors import OutsideError
-from lab.openstack import packages
+from lab import packages
+
+
+def _need(machine: Path) -> packages.Need:
+    return packages.Need("the name server", ("bind9",), (str(machine / "named"),))
 
 
 @pytest.fixture
@@ -19,7 +23,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"#!/bin/sh\necho $* >> {tmp_path}/asked\ncp {policy} {tmp_path}/seen; touch {named}\n"
     )
     apt.chmod(0o755)
-    monkeypatch.setattr(packages, "PROGRAMS", (named,))
     monkeypatch.setattr(packages, "POLICY", policy)
     monkeypatch.setattr(packages, "SYSTEMD", tmp_path / "no-systemd")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -30,14 +33,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_missing_name_server_is_installed_and_told(machine: Path) -> None:
     """Root gets bind9 installed, and is told that its service stays off."""
     said: list[str] = []
-    packages.ensure(said.append)
+    packages.ensure(_need(machine), said.append)
     assert "bind9" in (machine / "asked").read_text()
     assert "installing" in said[0]
 
 
 def test_service_is_kept_from_starting_while_it_is_installed(machine: Path) -> None:
     """Debian's policy file forbids starts meanwhile, and is gone afterwards."""
-    packages.ensure(lambda _: None)
+    packages.ensure(_need(machine), lambda _: None)
     assert (machine / "seen").read_text() == "#!/bin/sh\nexit 101\n"
     assert not (machine / "policy-rc.d").exists()
 
@@ -45,14 +48,14 @@ def test_service_is_kept_from_starting_while_it_is_installed(machine: Path) -> N
 def test_policy_of_the_machine_stays(machine: Path) -> None:
     """A policy file that was there is left as it is."""
     (machine / "policy-rc.d").write_text("theirs")
-    packages.ensure(lambda _: None)
+    packages.ensure(_need(machine), lambda _: None)
     assert (machine / "policy-rc.d").read_text() == "theirs"
 
 
 def test_nothing_is_installed_twice(machine: Path) -> None:
     """With bind9 there, apt-get is not asked."""
     (machine / "named").touch()
-    packages.ensure(lambda _: None)
+    packages.ensure(_need(machine), lambda _: None)
     assert not (machine / "asked").exists()
 
 
@@ -62,7 +65,7 @@ def test_user_who_is_not_root_is_told_what_to_install(
     """Without root the error has the command."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(OutsideError, match="apt-get install bind9") as told:
-        packages.ensure(lambda _: None)
+        packages.ensure(_need(machine), lambda _: None)
     assert str(machine / "named") in told.value.why
 
 
@@ -71,7 +74,7 @@ def test_installation_that_fails_is_told_after_a_second_try(machine: Path) -> No
     apt = machine / "bin" / "apt-get"
     apt.write_text(f"#!/bin/sh\necho $* >> {machine}/asked\necho E: no network >&2\nexit 100\n")
     with pytest.raises(OutsideError, match="E: no network"):
-        packages.ensure(lambda _: None)
+        packages.ensure(_need(machine), lambda _: None)
     assert [line.split()[0] for line in (machine / "asked").read_text().splitlines()] == [
         "install",
         "update",

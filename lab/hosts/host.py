@@ -1,0 +1,320 @@
+"""One host: its disk, its power, its files."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import UUID, uuid4
+
+from catalogue.errors import OutsideError
+from lab.hosts import keys, machine, networkd, registry
+from lab.hosts.command import run
+from lab.hosts.tree import USER
+
+PATIENCE_S = 60
+SSH_PORT = 22
+TCP_LISTEN = "0A"  # Linux's own code, in /proc/net/tcp6
+CONTAINER_REBOOTS = 133
+ENVIRONMENT = {
+    "PATH": os.defpath,
+    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+    "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",  # its own /proc/sys/net
+}
+# Runs the host; it dies with this process, and this one with the cgroup.
+RUN = f"""
+echo $$ > "$1/cgroup.procs" && echo $$ > "$2/pid"
+while :; do
+  setpriv --pdeathsig KILL systemd-nspawn --quiet --boot \
+    --register=no --keep-unit --console=pipe --resolv-conf=off --timezone=off --link-journal=no \
+    --directory="$2/root" --machine="$3" --uuid="$4" \
+    --network-namespace-path="$5" --capability=CAP_NET_ADMIN
+  [ $? = {CONTAINER_REBOOTS} ] || break
+done
+rm -f "$2/pid"
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """
+    What a host is from its first boot on.
+
+    `login` are the public keys that the account debian accepts; `key` is the host's own key, which
+    the caller makes and so knows.
+    """
+
+    hostname: str
+    login: tuple[str, ...]
+    key: keys.KeyPair
+    interfaces: tuple[networkd.Interface, ...] = ()
+    uuid: UUID = dataclasses.field(default_factory=uuid4)
+
+
+class Host:
+    """
+    The host `name` of this machine, whose disk is in the folder `home`.
+
+    `name` is also that of its network namespace and its cgroup.  Used in a `with`, it is removed
+    at the end.
+    """
+
+    def __init__(self, name: str, home: Path) -> None:
+        self.name = name
+        self.home = home
+        self.root = home / "root"
+        self.console = home / "console.log"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+    @property
+    def exists(self) -> bool:
+        """Say whether its disk is there."""
+        return self.home.is_dir()
+
+    # --- making and removing ---
+
+    def make(self, tree: Path, identity: Identity, *, mortal: bool = False) -> None:
+        """
+        Make its disk over the base tree, and its network namespace; it is off.
+
+        A mortal host does not outlive this process: the next one to start hosts removes it.
+        """
+        registry.register(self.name, folder=self.home, mortal=mortal)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in ("disk", "work", "root"):
+            (self.home / folder).mkdir(exist_ok=True)
+            (self.home / folder).chmod(0o755)  # the host's own /, whatever the umask
+        (self.home / "uuid").write_text(identity.uuid.hex)
+        (self.home / "tree").write_text(str(tree))
+        machine.make_namespace(self.name)
+        self._mount()
+        short = identity.hostname.partition(".")[0]
+        names = f"{identity.hostname} {short}" if short != identity.hostname else short
+        self.write("etc/hostname", f"{short}\n")
+        self.write("etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {names}\n")
+        self.write("etc/machine-id", f"{identity.uuid.hex}\n")
+        self.write("etc/ssh/ssh_host_ed25519_key", identity.key.private, 0o600)
+        self.write("etc/ssh/ssh_host_ed25519_key.pub", f"{identity.key.public}\n")
+        self._authorize(identity.login)
+        self.set_interfaces(identity.interfaces)
+
+    def _authorize(self, login: Iterable[str]) -> None:
+        path = f"home/{USER}/.ssh"
+        self.write(f"{path}/authorized_keys", "".join(f"{key.strip()}\n" for key in login), 0o600)
+        (self.root / path).chmod(0o700)
+        home = (self.root / f"home/{USER}").stat()
+        for one in (self.root / path, self.root / path / "authorized_keys"):
+            os.chown(one, home.st_uid, home.st_gid)
+
+    def remove(self) -> None:
+        """Remove it with its disk, whatever state it is in; again is fine."""
+        registry.remove(self.name)
+
+    # --- its files ---
+
+    def _mount(self) -> None:
+        if not os.path.ismount(self.root):
+            tree = (self.home / "tree").read_text()
+            layers = f"lowerdir={tree},upperdir={self.home}/disk,workdir={self.home}/work"
+            run("mount", "-t", "overlay", self.name, "-o", layers, self.root)
+
+    def write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
+        """Write a file of the host, with the folders above it."""
+        file = self._place(path)
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+        file.chmod(mode)
+
+    def link(self, path: str, target: str) -> None:
+        """Have a symbolic link in the host."""
+        file = self._place(path)
+        file.unlink(missing_ok=True)
+        file.symlink_to(target)
+
+    def _place(self, path: str) -> Path:
+        file = self.root / path
+        for folder in reversed(file.relative_to(self.root).parents):
+            if not (self.root / folder).exists():
+                (self.root / folder).mkdir()
+                (self.root / folder).chmod(0o755)
+        return file
+
+    def set_interfaces(self, interfaces: Iterable[networkd.Interface]) -> None:
+        """Write what networkd shall do; a host that is on does it at once."""
+        interfaces = tuple(interfaces)
+        folder = self.root / "etc/systemd/network"
+        for old in folder.glob("10-lab-*.network"):
+            old.unlink()
+        for interface in interfaces:
+            name = f"10-lab-{interface.mac.replace(':', '')}.network"
+            self.write(f"etc/systemd/network/{name}", networkd.file(interface))
+        self.write("etc/resolv.conf", networkd.resolver(interfaces))
+        if self.init():
+            self.run("networkctl", "reload")
+
+    # --- power ---
+
+    @property
+    def is_on(self) -> bool:
+        """Say whether it runs."""
+        return machine.is_populated(self.name)
+
+    def init(self) -> int | None:
+        """Give the machine's number of the host's process 1; None when there is none."""
+        runner = self._runner()
+        nspawn = runner and _child(runner)
+        return nspawn and _child(nspawn)
+
+    def _runner(self) -> int | None:
+        try:
+            pid = (self.home / "pid").read_text().strip()
+            there = (machine.cgroup(self.name) / "cgroup.procs").read_text().split()
+        except FileNotFoundError:
+            return None
+        return int(pid) if pid in there else None
+
+    def start(self) -> None:
+        """Switch it on, and return when its process 1 runs; on already is fine."""
+        if self.init():
+            return
+        machine.kill(self.name)  # what may be left of it
+        machine.make_namespace(self.name)
+        self._mount()
+        group = machine.cgroup(self.name)
+        group.mkdir(parents=True, exist_ok=True)
+        words = (group, self.home, self.name, (self.home / "uuid").read_text())
+        with self.console.open("ab") as console:
+            subprocess.run(  # noqa: S603  (its own script)
+                [
+                    *("/usr/bin/setsid", "--fork", "/bin/sh", "-c", RUN, "citydc-host"),
+                    *(str(word) for word in (*words, machine.NAMESPACES / self.name)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env=ENVIRONMENT,
+                cwd="/",
+                check=True,
+            )
+        self._wait(lambda: self.init() is not None, "does not start")
+        self._show_volumes()
+
+    def wait_until_up(self) -> None:
+        """Wait until sshd listens; raise OutsideError after a minute."""
+        self._wait(self._listens, "does not listen for ssh")
+
+    def _listens(self) -> bool:
+        init = self.init()
+        try:
+            lines = Path(f"/proc/{init}/net/tcp6").read_text().splitlines()[1:]
+        except FileNotFoundError:
+            return False
+        wanted = f":{SSH_PORT:04X}"
+        fields = [line.split() for line in lines]
+        return any(one[1].endswith(wanted) and one[3] == TCP_LISTEN for one in fields)
+
+    def stop(self, patience_s: float = 20) -> None:
+        """Have it shut down; one that has not after `patience_s` seconds is cut off."""
+        runner = self._runner()
+        nspawn = runner and _child(runner)
+        if nspawn and patience_s:
+            os.kill(nspawn, signal.SIGTERM)
+            deadline = time.monotonic() + patience_s
+            while self.is_on and time.monotonic() < deadline:
+                time.sleep(0.05)
+        machine.kill(self.name)
+
+    def reboot(self) -> None:
+        """Have it reboot, and return when its next process 1 runs."""
+        before = self.init()
+        if before is None:
+            return self.start()
+        os.kill(before, signal.SIGINT)  # as Ctrl-Alt-Delete does
+        self._wait(lambda: self.init() not in {None, before}, "does not come back")
+        return self._show_volumes()
+
+    def _wait(self, check: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not check():
+            if time.monotonic() > deadline:
+                raise OutsideError(
+                    f"host {self.name} {what} within {PATIENCE_S} s",
+                    why=_last_lines(self.console),
+                    place=str(self.console),
+                )
+            time.sleep(0.05)
+
+    def run(self, *words: str | int | Path, stdin: str | None = None) -> str:
+        """Run a program in the host as root, with the machine's rights; give what it prints."""
+        init = self.init()
+        if init is None:
+            raise OutsideError(f"host {self.name} is off")
+        spaces = ("--mount", "--uts", "--ipc", "--net", "--pid")
+        return run("nsenter", f"--target={init}", *spaces, "--", *words, stdin=stdin)
+
+    # --- volumes ---
+
+    def attach(self, file: Path, device: str, serial: str) -> None:
+        """Show the file as a block device, also by its serial; it stays over reboots."""
+        found = machine.volumes(self.home)
+        found[device] = {"file": str(file), "serial": serial}
+        machine.write_volumes(self.home, found)
+        self._show_volumes()
+
+    def detach(self, device: str) -> None:
+        """Take the block device away, mounted or not."""
+        found = machine.volumes(self.home)
+        volume = found.pop(device)
+        machine.write_volumes(self.home, found)
+        if self.init():
+            name = _by_id(volume["serial"])
+            self.run("sh", "-c", 'umount "$1"; rm -f "$1" "$2"', "detach", device, name)
+        machine.detach(Path(volume["file"]))
+
+    def _show_volumes(self) -> None:
+        for device, volume in machine.volumes(self.home).items():
+            number = machine.loop_of(Path(volume["file"])).stat().st_rdev
+            major, minor = os.major(number), os.minor(number)
+            self.run("sh", "-c", SHOW, "attach", device, major, minor, _by_id(volume["serial"]))
+
+
+SHOW = """
+set -e
+rm -f "$1"
+mknod -m 660 "$1" b "$2" "$3"
+mkdir -p /dev/disk/by-id
+ln -sf "$1" "$4"
+"""
+
+
+def _by_id(serial: str) -> str:
+    """Give the name that udev gives a virtio disk with this serial."""
+    return f"/dev/disk/by-id/virtio-{serial[:20]}"
+
+
+def _child(pid: int) -> int | None:
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(found[0]) if found else None
+
+
+def _last_lines(path: Path) -> str:
+    try:
+        return " | ".join(path.read_text(errors="replace").split("\n")[-5:])
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,108 @@
+"""Debian packages that the lab needs."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from catalogue.errors import OutsideError
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+SYSTEMD = Path("/run/systemd/system")
+INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
+
+
+class Need(NamedTuple):
+    """
+    What a part of the lab needs: its Debian packages, and the programs that show they are there.
+
+    `services` are those that Debian would run and the lab must not have running.
+    """
+
+    what: str
+    packages: tuple[str, ...]
+    programs: tuple[str, ...]
+    services: tuple[str, ...] = ()
+
+    def missing(self) -> list[str]:
+        """Give the programs that are not there."""
+        return [program for program in self.programs if not Path(program).exists()]
+
+
+NAME_SERVER = Need(
+    "the lab's name server",
+    ("bind9", "util-linux"),
+    ("/usr/sbin/named", "/usr/sbin/rndc", "/usr/bin/setpriv"),
+    ("named.service",),
+)
+HOSTS = Need(
+    "the lab's hosts",
+    ("debootstrap", "ethtool", "iproute2", "nftables", "openssh-client", "systemd-container"),
+    (
+        "/usr/sbin/debootstrap",
+        "/sbin/ethtool",
+        "/sbin/ip",
+        "/usr/sbin/nft",
+        "/usr/bin/ssh",
+        "/usr/bin/systemd-nspawn",
+    ),
+)
+
+
+def ensure(need: Need, progress: Callable[[str], None]) -> None:
+    """
+    Install the packages if a program is missing, without starting their services.
+
+    Raise OutsideError when one is missing and this user can't install it.
+    """
+    missing = need.missing()
+    if not missing:
+        return
+    names = " ".join(need.packages)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise OutsideError(
+            f"{need.what}: not all programs are installed",
+            why=f"{', '.join(missing)} not found",
+            remedy=f"as root: apt-get install {names}  (no service of theirs need run)",
+        )
+    progress(f"installing Debian's packages {names} ({need.what}); their services stay off")
+    with _no_services():
+        if _apt(*INSTALL, *need.packages).returncode:
+            _apt("apt-get", "update")
+            done = _apt(*INSTALL, *need.packages)
+            if done.returncode:
+                raise OutsideError(
+                    f"{need.what}: {names} could not be installed",
+                    why=" ".join(done.stderr.split()[-40:]) or f"apt-get ended {done.returncode}",
+                    remedy=f"apt-get install {names}, then again",
+                )
+    if SYSTEMD.exists():
+        for service in need.services:
+            _apt("systemctl", "disable", "--now", service)
+
+
+def _apt(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603  (commands of its own)
+        command,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def _no_services() -> Iterator[None]:
+    """Keep packages from starting their services, by Debian's own switch for that."""
+    if POLICY.exists():  # whoever made it decides
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
