@@ -25,7 +25,7 @@ from typing import IO, Any, Self
 import psutil
 
 from catalogue.errors import BadInputError, OutsideError
-from lab import files, packages, status
+from lab import files, hosting, packages, status
 from lab.openstack import credentials, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
 
@@ -48,11 +48,17 @@ class Started:
 
 
 class Lab:
-    """The sites whose data are in the folder `home` and whose ports begin at `port`."""
+    """
+    The sites whose data are in the folder `home` and whose ports begin at `port`.
 
-    def __init__(self, home: Path, port: int = DEFAULT_PORT) -> None:
+    With `hosts` a new lab's servers are real hosts on real networks; a lab that is there stays what
+    it is.
+    """
+
+    def __init__(self, home: Path, port: int = DEFAULT_PORT, *, hosts: bool = False) -> None:
         self.home = home.resolve()
         self.port = port
+        self._hosts = hosts
         self.clouds_file = self.home / "clouds.yaml"
         self._record = self.home / "lab.json"
         self._control = self.home / "control"
@@ -64,7 +70,8 @@ class Lab:
         """
         Give the lab of this checkout, or the one that the environment names.
 
-        CITYDC_LAB_HOME is its folder, CITYDC_LAB_PORT its first port.  Raise BadInputError.
+        CITYDC_LAB_HOME is its folder, CITYDC_LAB_PORT its first port; CITYDC_LAB_HOSTS=no makes a
+        new one without real hosts, as it is where they can't be.  Raise BadInputError.
         """
         text = os.environ.get("CITYDC_LAB_PORT", str(DEFAULT_PORT))
         highest = 65536 - PORTS_PER_SITE * len(NAMES)
@@ -74,7 +81,15 @@ class Lab:
                 why=f"the lab's first port is a number from 1024 to {highest}",
                 remedy="correct it, or leave it out",
             )
-        return cls(Path(os.environ.get("CITYDC_LAB_HOME") or DEFAULT_HOME), int(text))
+        home = Path(os.environ.get("CITYDC_LAB_HOME") or DEFAULT_HOME)
+        hosts = os.environ.get("CITYDC_LAB_HOSTS") != "no" and not hosting.missing()
+        return cls(home, int(text), hosts=hosts)
+
+    @property
+    def has_hosts(self) -> bool:
+        """Say whether its servers are real hosts."""
+        record = self._read_record()
+        return self._hosts if record is None else bool(record.get("hosts"))
 
     # --- what can be done ---
 
@@ -94,6 +109,7 @@ class Lab:
             if not running:
                 self._prepare(progress)
             try:
+                self._make_networks(progress)
                 if running:
                     self._tell("start", *NAMES)
                 else:
@@ -129,12 +145,15 @@ class Lab:
             self._require_running()
             self._tell("stop", name)
             self._wait_gone(site)
+            if site.hosts:
+                hosting.cut(site)
 
     def start_site(self, name: str) -> None:
         """Start a site again, with all that it held; return when it answers."""
         site = self._site(name)
         with self._locked():
             self._require_running()
+            self._make_networks()
             self._tell("start", name)
             self._wait_ready([site])
 
@@ -199,16 +218,26 @@ class Lab:
             )
         packages.ensure(packages.NAME_SERVER, progress)
         ports.check_free(self._sites())
+        hosts = self.has_hosts
         with self._disk_errors():
             self.home.chmod(0o700)
             files.write(
                 self._record,
                 json.dumps(
-                    {"port": self.port, "home": str(self.home), "releases": releases.installed()}
+                    {
+                        "port": self.port,
+                        "home": str(self.home),
+                        "releases": releases.installed(),
+                        "hosts": hosts,
+                    }
                 ),
             )
             for site in (sites.template(self.home, self.port), *self._sites()):
                 credentials.make(site.home / CREDENTIALS)
+
+    def _make_networks(self, progress: Progress = lambda _: None) -> None:
+        if self.has_hosts:
+            hosting.prepare(self._sites(), progress)
 
     @contextlib.contextmanager
     def _locked(self, progress: Progress = lambda _: None) -> Iterator[None]:
@@ -241,6 +270,7 @@ class Lab:
                     [
                         *("/usr/bin/setsid", "--fork", sys.executable, "-W", "ignore"),
                         *("-m", "lab.openstack.parent", str(self.home), str(self.port)),
+                        "hosts" if self.has_hosts else "fake",
                     ],
                     stdout=log,
                     stderr=log,
@@ -277,6 +307,8 @@ class Lab:
     def _end(self) -> bool:
         """End the lab's processes, whatever became of their parent; say whether there were any."""
         ran = processes.end_all(self.home)
+        if self._read_record() and self.has_hosts:
+            hosting.end(self._sites())
         self._control.unlink(missing_ok=True)
         shutil.rmtree(self._failed, ignore_errors=True)
         return ran
@@ -378,7 +410,7 @@ class Lab:
         return next(site for site in self._sites() if site.name == name)
 
     def _sites(self) -> list[Site]:
-        return sites.load(self.home, self.port)
+        return sites.load(self.home, self.port, hosts=self.has_hosts)
 
     @contextlib.contextmanager
     def _disk_errors(self) -> Iterator[None]:

@@ -52,6 +52,26 @@ HOSTS = Need(
 )
 
 
+SWITCH = Need(
+    "the lab's switches",
+    ("openvswitch-switch",),
+    ("/usr/bin/ovs-vsctl", "/usr/bin/ovsdb-tool", "/usr/sbin/ovs-vswitchd"),
+    ("openvswitch-switch.service", "ovs-vswitchd.service", "ovsdb-server.service"),
+)
+ROUTERS = Need(
+    "the lab's routers",
+    ("conntrack", "iptables", "iputils-arping", "procps", "radvd"),
+    (
+        "/usr/bin/arping",
+        "/usr/sbin/conntrack",
+        "/usr/sbin/iptables-restore",
+        "/sbin/sysctl",
+        "/usr/sbin/radvd",
+    ),
+    ("radvd.service",),
+)
+
+
 def ensure(need: Need, progress: Callable[[str], None]) -> None:
     """
     Install the packages if a program is missing, without starting their services.

@@ -8,14 +8,19 @@ from typing import Any, TypedDict
 
 import psutil
 
+from lab import hosting
 from lab.openstack import ports, processes
 from lab.openstack.sites import PROJECTS, Site
 
 
 class ServiceStatus(TypedDict):
-    """One service of a site; `pid`, `since` (ISO 8601) and `memory_mib` are None when down."""
+    """
+    One service of a site; `pid`, `since` (ISO 8601) and `memory_mib` are None when down.
 
-    port: int
+    The network node has no port.
+    """
+
+    port: int | None
     pid: int | None
     since: str | None
     memory_mib: float | None
@@ -46,11 +51,13 @@ class Status(TypedDict):
     """
     What runs.
 
-    `up` is true when all services of all sites are; `memory_mib` is the lab's share of the
-    memory (PSS); `since` (ISO 8601) is None when nothing runs.
+    `real_hosts` says whether servers are real hosts on real networks; `up` is true when all
+    services of all sites are; `memory_mib` is the lab's share of the memory (PSS); `since` (ISO
+    8601) is None when nothing runs.
     """
 
     up: bool
+    real_hosts: bool
     clouds_file: str
     sites: dict[str, SiteStatus]
     hosts: list[Host]
@@ -63,25 +70,40 @@ def read(home: Path, clouds_file: Path, sites: list[Site]) -> Status:
     found = processes.of(home)
     listening = ports.listeners() if found else {}
     memory = {process.pid: processes.memory_mib(process) for process in found}
-    seen = {site.name: _site_status(site, listening, memory) for site in sites}
+    by_name = _by_name(found)
+    seen = {site.name: _site_status(site, listening, by_name, memory) for site in sites}
     with concurrent.futures.ThreadPoolExecutor() as pool:
         there = [site for site in sites if seen[site.name]["state"] != "down"]
         hosts = [host for several in pool.map(_hosts, there) for host in several]
+    real = [site for site in sites if site.hosts]
     return {
         "up": all(site["state"] == "up" for site in seen.values()),
+        "real_hosts": bool(real),
         "clouds_file": str(clouds_file),
         "sites": seen,
         "hosts": sorted(hosts, key=lambda host: (host["site"], host["name"])),
-        "memory_mib": round(sum(memory.values()), 1),
+        "memory_mib": round(sum(memory.values()) + sum(map(hosting.memory_mib, real)), 1),
         "since": _iso(found[0].create_time()) if found else None,
     }
 
 
-def _site_status(site: Site, listening: dict[int, int], memory: dict[int, float]) -> SiteStatus:
+def _by_name(found: list[psutil.Process]) -> dict[str, int]:
+    names = {}
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names[process.name()] = process.pid
+    return names
+
+
+def _site_status(
+    site: Site, listening: dict[int, int], by_name: dict[str, int], memory: dict[int, float]
+) -> SiteStatus:
     services = {
-        name: _service_status(site.port_of(name), listening, memory)
-        for name in (*PROJECTS, "bind9")
+        name: _service_status(port, listening.get(port), memory)
+        for name, port in ((name, site.port_of(name)) for name in (*PROJECTS, "bind9"))
     }
+    if site.hosts:
+        services["network"] = _service_status(None, by_name.get(f"network-{site.name}"), memory)
     there = [service["pid"] is not None for service in services.values()]
     return {
         "cloud": site.name,
@@ -91,10 +113,7 @@ def _site_status(site: Site, listening: dict[int, int], memory: dict[int, float]
     }
 
 
-def _service_status(
-    port: int, listening: dict[int, int], memory: dict[int, float]
-) -> ServiceStatus:
-    pid = listening.get(port)
+def _service_status(port: int | None, pid: int | None, memory: dict[int, float]) -> ServiceStatus:
     if pid in memory:
         with contextlib.suppress(psutil.NoSuchProcess):
             since = _iso(psutil.Process(pid).create_time())

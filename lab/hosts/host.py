@@ -1,6 +1,7 @@
 """One host: its disk, its power, its files."""
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -57,14 +58,14 @@ class Identity:
 
 class Host:
     """
-    The host `name` of this machine, whose disk is in the folder `home`.
+    A host of this machine, whose disk is in the folder `home`.
 
-    `name` is also that of its network namespace and its cgroup.  Used in a `with`, it is removed
-    at the end.
+    The folder's name is also that of its network namespace and its cgroup: "citydc-" and what
+    nothing else on the machine has.  Used in a `with`, it is removed at the end.
     """
 
-    def __init__(self, name: str, home: Path) -> None:
-        self.name = name
+    def __init__(self, home: Path) -> None:
+        self.name = home.name
         self.home = home
         self.root = home / "root"
         self.console = home / "console.log"
@@ -87,19 +88,21 @@ class Host:
 
     # --- making and removing ---
 
-    def make(self, tree: Path, identity: Identity, *, mortal: bool = False) -> None:
+    def make(
+        self, tree: Path, identity: Identity, *, disk: Path | None = None, mortal: bool = False
+    ) -> None:
         """
         Make its disk over the base tree, and its network namespace; it is off.
 
+        `disk` is the file of a volume that its disk is on; what was written there before, stays.
         A mortal host does not outlive this process: the next one to start hosts removes it.
         """
         registry.register(self.name, folder=self.home, mortal=mortal)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in ("disk", "work", "root"):
+        for folder in ("volume", "root"):
             (self.home / folder).mkdir(exist_ok=True)
-            (self.home / folder).chmod(0o755)  # the host's own /, whatever the umask
-        (self.home / "uuid").write_text(identity.uuid.hex)
-        (self.home / "tree").write_text(str(tree))
+        about = {"uuid": identity.uuid.hex, "tree": str(tree), "disk": str(disk) if disk else None}
+        (self.home / "host.json").write_text(json.dumps(about))
         machine.make_namespace(self.name)
         self._mount()
         short = identity.hostname.partition(".")[0]
@@ -110,7 +113,11 @@ class Host:
         self.write("etc/ssh/ssh_host_ed25519_key", identity.key.private, 0o600)
         self.write("etc/ssh/ssh_host_ed25519_key.pub", f"{identity.key.public}\n")
         self._authorize(identity.login)
-        self.set_interfaces(identity.interfaces)
+        for old in self.root.glob(_network_file("*")):  # of a disk that was another host's
+            old.unlink()
+        for interface in identity.interfaces:
+            self.write(_network_file(interface.mac), networkd.file(interface))
+        self.write("etc/resolv.conf", networkd.resolver(identity.interfaces))
 
     def _authorize(self, login: Iterable[str]) -> None:
         path = f"home/{USER}/.ssh"
@@ -120,17 +127,32 @@ class Host:
         for one in (self.root / path, self.root / path / "authorized_keys"):
             os.chown(one, home.st_uid, home.st_gid)
 
+    def release(self) -> None:
+        """Cut it off and give back what it takes of the machine; its disk stays."""
+        registry.release(self.name, self.home)
+
     def remove(self) -> None:
         """Remove it with its disk, whatever state it is in; again is fine."""
         registry.remove(self.name)
 
     # --- its files ---
 
+    @property
+    def _about(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self.home / "host.json").read_text())
+        return found
+
     def _mount(self) -> None:
-        if not os.path.ismount(self.root):
-            tree = (self.home / "tree").read_text()
-            layers = f"lowerdir={tree},upperdir={self.home}/disk,workdir={self.home}/work"
-            run("mount", "-t", "overlay", self.name, "-o", layers, self.root)
+        if os.path.ismount(self.root):
+            return
+        about, place = self._about, self.home / "volume"
+        if about["disk"] and not os.path.ismount(place):
+            machine.mount_disk(Path(about["disk"]), place)
+        for folder in ("upper", "work"):
+            (place / folder).mkdir(exist_ok=True)
+            (place / folder).chmod(0o755)  # the host's own /, whatever the umask
+        layers = f"lowerdir={about['tree']},upperdir={place}/upper,workdir={place}/work"
+        run("mount", "-t", "overlay", self.name, "-o", layers, self.root)
 
     def write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
         """Write a file of the host, with the folders above it."""
@@ -152,18 +174,24 @@ class Host:
                 (self.root / folder).chmod(0o755)
         return file
 
-    def set_interfaces(self, interfaces: Iterable[networkd.Interface]) -> None:
-        """Write what networkd shall do; a host that is on does it at once."""
-        interfaces = tuple(interfaces)
-        folder = self.root / "etc/systemd/network"
-        for old in folder.glob("10-lab-*.network"):
-            old.unlink()
-        for interface in interfaces:
-            name = f"10-lab-{interface.mac.replace(':', '')}.network"
-            self.write(f"etc/systemd/network/{name}", networkd.file(interface))
-        self.write("etc/resolv.conf", networkd.resolver(interfaces))
+    def add_interface(self, interface: networkd.Interface) -> None:
+        """Write what networkd shall do with the interface; a host that is on does it at once."""
+        self.write(_network_file(interface.mac), networkd.file(interface))
+        self._reload_network()
+
+    def remove_interface(self, mac: str) -> None:
+        """Have networkd forget the interface."""
+        (self.root / _network_file(mac)).unlink(missing_ok=True)
+        self._reload_network()
+
+    def _reload_network(self) -> None:
         if self.init():
             self.run("networkctl", "reload")
+
+    def say(self, *lines: str) -> None:
+        """Add lines to what the host's console shows."""
+        with self.console.open("a") as console:
+            console.writelines(f"{line}\n" for line in lines)
 
     # --- power ---
 
@@ -195,7 +223,7 @@ class Host:
         self._mount()
         group = machine.cgroup(self.name)
         group.mkdir(parents=True, exist_ok=True)
-        words = (group, self.home, self.name, (self.home / "uuid").read_text())
+        words = (group, self.home, self.name, self._about["uuid"])
         with self.console.open("ab") as console:
             subprocess.run(  # noqa: S603  (its own script)
                 [
@@ -289,6 +317,10 @@ class Host:
             number = machine.loop_of(Path(volume["file"])).stat().st_rdev
             major, minor = os.major(number), os.minor(number)
             self.run("sh", "-c", SHOW, "attach", device, major, minor, _by_id(volume["serial"]))
+
+
+def _network_file(mac: str) -> str:
+    return f"etc/systemd/network/10-lab-{mac.replace(':', '')}.network"
 
 
 SHOW = """

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from lab.hosts.command import run, succeeds
 REGISTRY = Path("/run/citydc")
 NAMESPACES = Path("/run/netns")
 PATIENCE_S = 10
+LABEL = "citydc-host"  # of a file system that is a host's disk
 
 
 def new_name(prefix: str) -> str:
@@ -55,6 +57,12 @@ def is_populated(name: str) -> bool:
         return False
 
 
+def processes(name: str) -> list[int]:
+    """Give the ids of the thing's processes."""
+    files = cgroup(name).rglob("cgroup.procs")
+    return [int(pid) for file in files for pid in file.read_text().split()]
+
+
 def kill(name: str) -> None:
     """End all processes of the thing at once, and remove its cgroup; raise OutsideError."""
     group = cgroup(name)
@@ -86,6 +94,13 @@ def delete_namespace(name: str) -> None:
         path.unlink(missing_ok=True)
 
 
+def empty_namespace(name: str) -> None:
+    """Kill the processes that run in the namespace."""
+    for pid in run("ip", "netns", "pids", name).split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def inside(name: str, *words: str | int | Path, stdin: str | None = None) -> str:
     """
     Run a program in the network namespace; give what it prints.
@@ -93,6 +108,12 @@ def inside(name: str, *words: str | int | Path, stdin: str | None = None) -> str
     `ip netns exec` would hide later namespaces from it, in a mount namespace of its own.
     """
     return run("nsenter", f"--net={NAMESPACES / name}", *words, stdin=stdin)
+
+
+def interfaces(name: str) -> dict[str, str]:
+    """Give the interfaces in the namespace: name by MAC address."""
+    found = json.loads(run("ip", "-json", "-n", name, "link", "show"))
+    return {one["address"]: one["ifname"] for one in found if "address" in one}
 
 
 def sysctl(name: str, **values: int) -> None:
@@ -137,6 +158,23 @@ def detach(file: Path) -> None:
     """Free the file's loop devices."""
     for loop in loops_of(file):
         run("losetup", "--detach", loop)
+
+
+def mount_disk(file: Path, place: Path) -> None:
+    """Mount the file as a host's disk; one that is none yet becomes an empty one."""
+    if not succeeds("blkid", "--match-token", f"LABEL={LABEL}", file):
+        lazy = "lazy_itable_init=1,lazy_journal_init=1,nodiscard"
+        run("mkfs.ext4", "-q", "-F", "-L", LABEL, "-i", 65536, "-E", lazy, file)
+    run("mount", "-o", "loop,noinit_itable", file, place)
+
+
+def unmount(folder: Path) -> None:
+    """Unmount what is mounted in a host's folder, and free its volumes."""
+    for place in ("root", "volume"):
+        while os.path.ismount(folder / place):
+            run("umount", "--lazy", folder / place)
+    for volume in volumes(folder).values():
+        detach(Path(volume["file"]))
 
 
 @contextlib.contextmanager

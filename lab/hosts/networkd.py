@@ -16,8 +16,7 @@ class Interface(NamedTuple):
     One interface of a host, found by its MAC address.
 
     `addresses` have a prefix length ("10.0.0.5/24"); `gateways` are the default routes' next hops;
-    `advertised` says whether router advertisements give addresses and routes; `dhcp` is networkd's
-    own word for the families that DHCP serves ("ipv4", "ipv6", "yes", "no").
+    `advertised` says whether router advertisements give addresses and routes.
     """
 
     mac: str
@@ -27,7 +26,6 @@ class Interface(NamedTuple):
     routes: tuple[Route, ...] = ()
     name_servers: tuple[str, ...] = ()
     advertised: bool = False
-    dhcp: str = "no"
 
 
 def file(interface: Interface) -> str:
@@ -40,14 +38,12 @@ def file(interface: Interface) -> str:
         "[Network]",
         "LinkLocalAddressing=ipv6",
         f"IPv6AcceptRA={'yes' if interface.advertised else 'no'}",
-        f"DHCP={interface.dhcp}",
+        "DHCP=no",
         *(f"Address={address}" for address in interface.addresses),
         *(f"Gateway={gateway}" for gateway in interface.gateways),
         *(f"DNS={server}" for server in interface.name_servers),
-        "[DHCPv4]",
-        "UseMTU=no",
-        "UseHostname=no",
-        "ClientIdentifier=mac",
+        "[IPv6AcceptRA]",
+        "DHCPv6Client=no",
     ]
     for route in interface.routes:
         lines += ["[Route]", f"Destination={route.prefix}", f"Gateway={route.via}"]

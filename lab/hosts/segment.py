@@ -82,7 +82,7 @@ class Segment:
         know it.  `advertised` lets it listen to router advertisements.
         """
         name = machine.new_name("citydc")
-        host = Host(name, Path(tempfile.gettempdir()) / name)
+        host = Host(Path(tempfile.gettempdir()) / name)
         self.hosts.append(host)
         mac = f"02:{name[-8:-6]}:{name[-6:-4]}:{name[-4:-2]}:{name[-2:]}:01"
         interface = networkd.Interface(

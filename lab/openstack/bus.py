@@ -3,7 +3,7 @@ An oslo.messaging driver for services that share one process.
 
 A message is put straight into the inbox of the listener it is meant for, so nothing polls and a
 hop costs microseconds (the library's own `fake://` driver sleeps up to 50 ms a hop).  Messages
-are copied through JSON, as on a real bus.
+are copied through JSON, as on a real bus.  `wire` lets other processes join.
 """
 # oslo.messaging has no types.
 # mypy: disable-error-code="import-untyped, misc, no-untyped-call, untyped-decorator"
@@ -12,28 +12,72 @@ import collections
 import itertools
 import queue
 import threading
-from typing import Any
+from typing import Any, Protocol
 
 import oslo_messaging
-from oslo_messaging._drivers import base
+from oslo_messaging._drivers import base, common
 from oslo_serialization import jsonutils
 
 
-class _Exchange:
+class Inbox(Protocol):
+    """Where messages are put: (context, message, replies)."""
+
+    def put(self, item: Any) -> None:
+        """Take the message; return at once."""
+
+
+class Exchange:
     """Who listens to what, and what came before anyone listened."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.listeners: dict[str, list[tuple[str | None, _Listener]]] = collections.defaultdict(
-            list
-        )
-        self.pending: dict[str, list[tuple[str | None, tuple[Any, ...]]]] = collections.defaultdict(
-            list
-        )
-        self.turn = itertools.count()
+        self._lock = threading.Lock()
+        self._listeners: dict[str, list[tuple[str | None, Inbox]]] = collections.defaultdict(list)
+        self._pending: dict[str, list[tuple[str | None, Any]]] = collections.defaultdict(list)
+        self._turn = itertools.count()
+
+    def attach(self, topic: str, server: str | None, inbox: Inbox) -> None:
+        """Let the inbox have a server's share of the topic, and what waits for it."""
+        with self._lock:
+            self._listeners[topic].append((server, inbox))
+            for wanted, item in self._pending.pop(topic, []):
+                if wanted in {None, server}:
+                    inbox.put(item)
+                else:
+                    self._pending[topic].append((wanted, item))
+
+    def detach(self, topic: str, server: str | None, inbox: Inbox) -> None:
+        """Let the inbox have no more of the topic."""
+        with self._lock:
+            self._listeners[topic].remove((server, inbox))
+
+    def send(  # noqa: PLR0913, PLR0917  (what a message has)
+        self,
+        topic: str,
+        server: str | None,
+        fanout: bool,  # noqa: FBT001
+        context: Any,
+        message: Any,
+        replies: Inbox | None,
+    ) -> None:
+        """Give the message to all of the topic, to the server, or to the next in turn."""
+        body = jsonutils.dumps([context, message])
+        with self._lock:
+            chosen = self._chosen(topic, server, fanout)
+            for inbox in chosen:
+                inbox.put((*jsonutils.loads(body), replies))
+            if not chosen and not fanout:
+                self._pending[topic].append((server, (*jsonutils.loads(body), replies)))
+
+    def _chosen(self, topic: str, server: str | None, fanout: bool) -> list[Inbox]:  # noqa: FBT001
+        there = self._listeners[topic]
+        if fanout:
+            return [inbox for _, inbox in there]
+        if server:
+            return [inbox for name, inbox in there if name == server][:1]
+        return [there[next(self._turn) % len(there)][1]] if there else []
 
 
-_exchanges: dict[str, _Exchange] = collections.defaultdict(_Exchange)
+exchanges: dict[str, Exchange] = collections.defaultdict(Exchange)
 
 
 class _Incoming(base.RpcIncomingMessage):
@@ -53,20 +97,14 @@ class _Incoming(base.RpcIncomingMessage):
 
 
 class _Listener(base.PollStyleListener):
-    def __init__(self, exchange: _Exchange, topics: list[tuple[str, str | None]]) -> None:
+    def __init__(self, exchange: Exchange, topics: list[tuple[str, str | None]]) -> None:
         super().__init__()
         self.inbox: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self._exchange = exchange
         self._topics = topics
         self._stopped = False
-        with exchange.lock:
-            for topic, server in topics:
-                exchange.listeners[topic].append((server, self))
-                for wanted, item in exchange.pending.pop(topic, []):
-                    if wanted in (None, server):
-                        self.inbox.put(item)
-                    else:
-                        exchange.pending[topic].append((wanted, item))
+        for topic, server in topics:
+            exchange.attach(topic, server, self.inbox)
 
     @base.batch_poll_helper
     def poll(self, timeout: float | None = None) -> _Incoming | None:
@@ -80,9 +118,8 @@ class _Listener(base.PollStyleListener):
 
     def stop(self) -> None:
         self._stopped = True
-        with self._exchange.lock:
-            for topic, server in self._topics:
-                self._exchange.listeners[topic].remove((server, self))
+        for topic, server in self._topics:
+            self._exchange.detach(topic, server, self.inbox)
         self.inbox.put(None)
 
 
@@ -111,36 +148,21 @@ class Driver(base.BaseDriver):
     ) -> Any:
         """Give the message to those it is meant for; raise MessagingTimeout without a reply."""
         replies: queue.SimpleQueue[Any] | None = queue.SimpleQueue() if wait_for_reply else None
-        body = jsonutils.dumps([ctxt, message])
-        exchange = self._exchange(target)
-        with exchange.lock:
-            chosen = self._chosen(exchange, target)
-            for listener in chosen:
-                listener.inbox.put((*jsonutils.loads(body), replies))
-            if not chosen and not target.fanout:
-                exchange.pending[target.topic].append(
-                    (target.server, (*jsonutils.loads(body), replies))
-                )
+        self._exchange(target).send(
+            target.topic, target.server, bool(target.fanout), ctxt, message, replies
+        )
         return None if replies is None else self._reply(replies, target, timeout)
 
-    def _exchange(self, target: Any) -> _Exchange:
-        return _exchanges[target.exchange or self._default]
+    def _exchange(self, target: Any) -> Exchange:
+        return exchanges[target.exchange or self._default]
 
-    @staticmethod
-    def _chosen(exchange: _Exchange, target: Any) -> list[_Listener]:
-        there = exchange.listeners[target.topic]
-        if target.fanout:
-            return [listener for _, listener in there]
-        if target.server:
-            return [listener for name, listener in there if name == target.server][:1]
-        return [there[next(exchange.turn) % len(there)][1]] if there else []
-
-    @staticmethod
-    def _reply(replies: "queue.SimpleQueue[Any]", target: Any, timeout: float | None) -> Any:
+    def _reply(self, replies: "queue.SimpleQueue[Any]", target: Any, timeout: float | None) -> Any:
         try:
             reply, failure = replies.get(timeout=timeout)
         except queue.Empty:
             raise oslo_messaging.MessagingTimeout(f"No reply on topic {target.topic}") from None
+        if isinstance(failure, str):  # from another process
+            failure = common.deserialize_remote_exception(failure, self._allowed_remote_exmods)
         if failure is not None:
             raise failure
         return jsonutils.loads(jsonutils.dumps(reply))
@@ -163,7 +185,7 @@ class Driver(base.BaseDriver):
         batch_timeout: float | None,
     ) -> Any:
         """Give a listener that never hears anything."""
-        listener = _Listener(_exchanges["notifications"], [])
+        listener = _Listener(exchanges["notifications"], [])
         return base.PollStyleListenerAdapter(listener, batch_size, batch_timeout)
 
     def cleanup(self) -> None:

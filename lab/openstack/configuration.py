@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab import files
+from lab.openstack import fabric
 from lab.openstack.sites import HOST, ZONES, Site
 
 Sections = dict[str, dict[str, object]]
@@ -48,6 +49,9 @@ def write(site: Site, project: str) -> None:
             site.etc / project / f"{name}.conf",
             text(_common(site, project), WRITERS[project](site)),
         )
+    if project == "neutron" and site.hosts:
+        for agent, writer in AGENTS.items():
+            files.write(site.etc / f"neutron/{agent}.conf", text(_agent(site, agent), writer(site)))
     for shipped in SHIPPED.get(project, ()):
         shutil.copy(Path(sys.prefix, "etc", project, shipped), site.etc / project)
     if project == "keystone":
@@ -185,16 +189,18 @@ def _neutron(site: Site) -> Sections:
             "notify_nova_on_port_status_changes": "true",
             "notify_nova_on_port_data_changes": "true",
             "send_events_interval": 1,
+            # Hosts have their addresses in their configuration; see docs/lab.md.
             "dhcp_agent_notification": "false",
+            "enable_traditional_dhcp": "false",
             "network_auto_schedule": "false",
-            "router_auto_schedule": "false",
-            "global_physnet_mtu": 9000,
+            "router_auto_schedule": "true" if site.hosts else "false",
+            "global_physnet_mtu": 1500 if site.hosts else 9000,
         },
         "nova": client(site),
         "ml2": {
             "type_drivers": "geneve,vlan,flat,local",
             "tenant_network_types": "geneve",
-            "mechanism_drivers": site.network_driver,
+            "mechanism_drivers": "openvswitch" if site.hosts else "citydc",
             "extension_drivers": "port_security,qos,dns_domain_keywords",
         },
         "ml2_type_geneve": {"vni_ranges": "1:65535", "max_header_size": 38},
@@ -218,17 +224,62 @@ def _neutron(site: Site) -> Sections:
     }
 
 
+def _agent(site: Site, name: str) -> Sections:
+    """Give what neutron's agents share."""
+    return {
+        "DEFAULT": {
+            "log_file": site.log / f"neutron-{name}.log",
+            "use_stderr": "false",
+            "transport_url": f"unixbus://{fabric.bus_socket(site)}",
+            "rpc_response_timeout": 60,
+            "host": site.network_host,
+            "state_path": site.state / "neutron",
+            "interface_driver": "openvswitch",
+        },
+        "oslo_messaging_notifications": {"driver": "noop"},
+        "oslo_concurrency": {"lock_path": site.state / "neutron/lock"},
+        "agent": {"root_helper": "", "report_interval": 30},
+        "ovs": {"ovsdb_connection": fabric.switch_database(site)},
+    }
+
+
+def _ovs_agent(_site: Site) -> Sections:
+    mappings = ",".join(f"{network}:{bridge}" for network, bridge in fabric.BRIDGES.items())
+    return {
+        "ovs": {"datapath_type": "netdev", "bridge_mappings": mappings, "local_ip": HOST},
+        "agent": {"tunnel_types": "geneve", "polling_interval": 1},
+        "securitygroup": {"firewall_driver": "openvswitch"},
+    }
+
+
+def _l3_agent(site: Site) -> Sections:
+    return {
+        "citydc": {"world": fabric.world_of(site), "device": site.name},
+        "DEFAULT": {
+            "agent_mode": "legacy",
+            "enable_metadata_proxy": "false",
+            "min_rtr_adv_interval": 3,
+            "max_rtr_adv_interval": 10,
+        },
+        "agent": {"extensions": "citydc_outside,port_forwarding"},
+    }
+
+
+AGENTS: dict[str, Callable[[Site], Sections]] = {"ovs": _ovs_agent, "l3": _l3_agent}
+
+
 def _nova(site: Site) -> Sections:
     return {
         "DEFAULT": {
-            "compute_driver": site.compute_driver,
+            "compute_driver": "citydc_hosts.Driver" if site.hosts else "citydc.Driver",
+            "resume_guests_state_on_host_boot": "true",
             "allow_resize_to_same_host": "true",
             "ram_allocation_ratio": 1.0,
             "cpu_allocation_ratio": 1.0,
             "disk_allocation_ratio": 1.0,
             "initial_cpu_allocation_ratio": 1.0,
-            "vif_plugging_timeout": 0,
-            "vif_plugging_is_fatal": "false",
+            "vif_plugging_timeout": 120 if site.hosts else 0,
+            "vif_plugging_is_fatal": "true" if site.hosts else "false",
             "block_device_allocate_retries": 120,
             "block_device_allocate_retries_interval": 1,
             "heal_instance_info_cache_interval": 600,
@@ -236,6 +287,12 @@ def _nova(site: Site) -> Sections:
             "report_interval": 30,
             "service_down_time": 120,
             "my_ip": HOST,
+        },
+        "citydc": {
+            "space": fabric.space_of(site),
+            "switch": fabric.switch_database(site),
+            "hosts": site.state / "nova/hosts",
+            "network_host": site.network_host,
         },
         "wsgi": {"api_paste_config": site.etc / "nova/api-paste.ini"},
         "api_database": _database(site, "nova_api"),

@@ -5,6 +5,7 @@ Roles, availability zones, the external network, volume types.  Production has t
 """
 
 import ipaddress
+import time
 
 from keystoneauth1.exceptions import ClientException
 from openstack.connection import Connection
@@ -15,6 +16,8 @@ from lab.openstack import clouds
 from lab.openstack.sites import ZONES, Site
 
 EXTERNAL = "external"
+AGENTS = {"neutron-openvswitch-agent", "neutron-l3-agent"}
+PATIENCE_S = 60
 # What may be done with load balancers and secrets comes with the membership in a project.
 ROLES_OF_A_MEMBER = ("load-balancer_member", "creator")
 ENCRYPTION = {
@@ -29,6 +32,8 @@ def provide(site: Site) -> None:
     """Make on the site what is missing; raise OutsideError when a service refuses."""
     with clouds.connect(site) as cloud:
         try:
+            if site.hosts:
+                _wait_for_agents(cloud, site)
             _roles(cloud)
             _volume_types(cloud)
             _external_network(cloud, site)
@@ -40,6 +45,19 @@ def provide(site: Site) -> None:
                 remedy="look into the log, then citydc lab up",
                 place=str(site.log),
             ) from error
+
+
+def _wait_for_agents(cloud: Connection, site: Site) -> None:
+    """Wait until neutron knows its agents: before, no port can be bound."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not {agent.binary for agent in cloud.network.agents() if agent.is_alive} >= AGENTS:
+        if time.monotonic() > deadline:
+            raise OutsideError(
+                f"the network agents of {site.name} don't report within {PATIENCE_S} s",
+                remedy="look into the log, then citydc lab up",
+                place=str(site.log / "network.out"),
+            )
+        time.sleep(0.2)
 
 
 def _roles(cloud: Connection) -> None:

@@ -1,8 +1,8 @@
 """
 The lab's first process: starts one process per project, and hands them their orders.
 
-Run as `python -m lab.openstack.parent HOME PORT`; `lab.control` does.  It reads orders ("start
-NAME", "stop NAME") from the pipe HOME/control.  Its children die with it.
+Run as `python -m lab.openstack.parent HOME PORT hosts|fake`; `lab.control` does.  It reads orders
+("start NAME", "stop NAME") from the pipe HOME/control.  Its children die with it.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ COMMON = (
 )
 
 
-def main(home: Path, port: int) -> None:
+def main(home: Path, port: int, *, hosts: bool) -> None:
     """Run the lab in `home` with ports from `port` on; all ends when this process is killed."""
     os.umask(0o077)
     warnings.simplefilter("ignore")
@@ -48,15 +48,15 @@ def main(home: Path, port: int) -> None:
     os.environ.update(OSKEN_HUB_TYPE="native", EVENTLET_NO_GREENDNS="yes", PYTHONWARNINGS="ignore")
     sys.argv = ["citydc-lab"]
     processes.set_name("citydc-lab")
-    Parent(home, port).run(_orders(home / "control"))
+    Parent(home, port, hosts=hosts).run(_orders(home / "control"))
 
 
 class Parent:
     """The lab's projects, each with its process and the pipe through which it is told."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, port: int, *, hosts: bool) -> None:
         self.home = home
-        self.sites = sites.load(home, port)
+        self.sites = sites.load(home, port, hosts=hosts)
         self.template = sites.template(home, port)
         self.wanted = {site.name for site in self.sites}
         self.children: dict[str, int] = {}  # process ids
@@ -160,4 +160,4 @@ def preload() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), hosts=sys.argv[3] == "hosts")

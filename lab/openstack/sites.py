@@ -67,17 +67,16 @@ class Site:
     One OpenStack cloud.
 
     `port` is the first of its ports; `home` holds its folders etc, db, log and state; `backups`
-    is the backup repository that all sites share.  The drivers are what its networks and servers
-    are made with.
+    is the backup repository that all sites share.  With `hosts` its servers are real hosts on real
+    networks; without, nova's fake ones, and no packet flows.
     """
 
     name: str
     port: int
     home: Path
     backups: Path
+    hosts: bool = False
     computes_per_zone: int = 3
-    network_driver: str = "citydc"
-    compute_driver: str = "citydc.Driver"
 
     def port_of(self, service: str) -> int:
         """Give the port of a project's API or of a part."""
@@ -97,6 +96,11 @@ class Site:
         for zone in ZONES:
             for number in range(1, self.computes_per_zone + 1):
                 yield f"{self.name}-{zone}-hv{number}", zone
+
+    @property
+    def network_host(self) -> str:
+        """Name the host of its switch and routers, as neutron knows it."""
+        return f"{self.name}-net"
 
     @property
     def credentials(self) -> Credentials:
@@ -129,9 +133,12 @@ class Site:
         return self.home / "state"
 
 
-def load(home: Path, port: int) -> list[Site]:
+def load(home: Path, port: int, *, hosts: bool = False) -> list[Site]:
     """Give the sites whose lab is in `home`, with ports from `port` on."""
-    return [_site(home, name, port + index * PORTS_PER_SITE) for index, name in enumerate(NAMES)]
+    return [
+        _site(home, name, port + index * PORTS_PER_SITE, hosts=hosts)
+        for index, name in enumerate(NAMES)
+    ]
 
 
 def template(home: Path, port: int) -> Site:
@@ -139,5 +146,5 @@ def template(home: Path, port: int) -> Site:
     return _site(home, TEMPLATE, port)
 
 
-def _site(home: Path, name: str, port: int) -> Site:
-    return Site(name, port, home / name, home / "backups")
+def _site(home: Path, name: str, port: int, *, hosts: bool = False) -> Site:
+    return Site(name, port, home / name, home / "backups", hosts)

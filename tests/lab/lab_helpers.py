@@ -44,13 +44,17 @@ class LabOfTests(Lab):
         )
 
 
-def new_lab(home: Path) -> LabOfTests:
-    """Give a lab that is not up yet, on ports that nothing has and no other new lab will have."""
+def new_lab(home: Path, *, hosts: bool = False) -> LabOfTests:
+    """
+    Give a lab that is not up yet, on ports that nothing has and no other new lab will have.
+
+    With `hosts` its servers are real hosts.
+    """
     for port in range(FIRST_PORT, LAST_PORT, STEP):
         with contextlib.suppress(OutsideError, BlockingIOError):
             ports.check_free(sites.load(home, port))
             _reserve(port)
-            return LabOfTests(home, port)
+            return LabOfTests(home, port, hosts=hosts)
     raise AssertionError("no free ports for a lab")
 
 

@@ -1,8 +1,10 @@
-"""Networking, with the ML2 plug-in and no data plane."""
+"""Networking, with the ML2 plug-in; on a site with hosts, a network node is beside it."""
 # neutron has no types.
 # mypy: disable-error-code="import-untyped"
 
+import contextlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import neutron.plugins.ml2.plugin
@@ -14,9 +16,11 @@ from neutron import server
 from neutron.db.migration.models import head
 from neutron.db.models import securitygroup_default_rules as rules
 from neutron.server import api
+from neutron_lib.plugins import directory
 from sqlalchemy import orm
 
 import lab.openstack.ml2  # noqa: F401  (loaded once for all sites)
+from lab.openstack import fabric, wire
 from lab.openstack.project import Project
 from lab.openstack.sites import Site
 
@@ -48,7 +52,25 @@ def _sync(site: Site) -> None:
 def _start(site: Site) -> Any:
     os.environ["OS_NEUTRON_CONFIG_FILES"] = str(site.etc / "neutron/neutron.conf")
     os.environ["OS_NEUTRON_CONFIG_DIR"] = "/"
-    return server.boot_server(api.api_server, prog="neutron-api")
+    app = server.boot_server(api.api_server, prog="neutron-api")
+    if site.hosts:
+        _hear_agents(site)
+    return app
 
 
-PROJECT = Project(databases=("neutron",), sync=_sync, start=_start)
+def _hear_agents(site: Site) -> None:
+    """Listen to the agents, as neutron-rpc-server does in a process of its own."""
+    for plugin in directory.get_unique_plugins():
+        if hasattr(plugin, "start_rpc_listeners"):
+            with contextlib.suppress(NotImplementedError):
+                plugin.start_rpc_listeners()
+    wire.serve(fabric.bus_socket(site))
+
+
+def _beside() -> dict[str, Callable[[Site], None]]:
+    from lab.openstack import network  # noqa: PLC0415  (only sites with hosts pay for it)
+
+    return {"network": network.serve}
+
+
+PROJECT = Project(databases=("neutron",), sync=_sync, start=_start, beside=_beside)

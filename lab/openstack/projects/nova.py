@@ -27,6 +27,7 @@ from nova.scheduler import rpcapi as scheduler
 from oslo_log import log
 
 from lab import files
+from lab.openstack import compute as hosts
 from lab.openstack import sqlite, virt
 from lab.openstack.project import Project
 from lab.openstack.sites import Site
@@ -34,6 +35,7 @@ from lab.openstack.sites import Site
 objects.register_all()
 # Nova looks for a driver under nova.virt only.
 sys.modules["nova.virt.citydc"] = virt
+sys.modules["nova.virt.citydc_hosts"] = hosts
 
 CELL1 = "00000000-0000-0000-0000-000000000001"
 COMPUTE = "00000000-0000-0000-0000-00000000000c"

@@ -156,12 +156,12 @@ def test_settings_of_the_machine_come_back_with_the_last_link(
 def test_things_of_dead_processes_and_gone_folders_are_left_over(tmp_path: Path) -> None:
     """What belongs to a process is left when it ends, also when its number is taken again."""
     me = psutil.Process()
-    mine = {"owner": [me.pid, me.create_time()], "folder": None}
+    mine = {"owner": [me.pid, me.create_time()], "belongs_to": None}
     assert not registry.is_left(mine)
-    assert registry.is_left({"owner": [me.pid, me.create_time() - 1], "folder": None})
-    assert registry.is_left({"owner": [2**22 + 1, 0.0], "folder": None})
-    assert not registry.is_left({"owner": None, "folder": str(tmp_path)})
-    assert registry.is_left({"owner": None, "folder": str(tmp_path / "gone")})
+    assert registry.is_left({"owner": [me.pid, me.create_time() - 1], "belongs_to": None})
+    assert registry.is_left({"owner": [2**22 + 1, 0.0], "belongs_to": None})
+    assert not registry.is_left({"owner": None, "belongs_to": str(tmp_path)})
+    assert registry.is_left({"owner": None, "belongs_to": str(tmp_path / "gone")})
 
 
 def test_sweep_removes_only_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,9 @@ def test_sweep_removes_only_what_is_left(tmp_path: Path, monkeypatch: pytest.Mon
     registry.register("citydc-mine", mortal=True)
     registry.register("citydc-kept", folder=tmp_path)
     registry.register("citydc-gone", folder=tmp_path / "gone")
+    registry.register("citydc-part", belongs_to=tmp_path)
     (tmp_path / ".forwarding.json").write_text(json.dumps({}))
+    (tmp_path / "run").mkdir()
     registry.sweep()
     assert removed == ["citydc-gone"]
 

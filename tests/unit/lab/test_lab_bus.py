@@ -25,7 +25,7 @@ from lab.openstack import bus
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> bus.Driver:
     """Give a driver whose exchanges nobody else knows."""
-    monkeypatch.setattr(bus, "_exchanges", collections.defaultdict(bus._Exchange))
+    monkeypatch.setattr(bus, "exchanges", collections.defaultdict(bus.Exchange))
     return bus.Driver(cfg.ConfigOpts(), None, "site")
 
 

@@ -1,0 +1,444 @@
+"""
+A nova driver whose servers are real hosts (lab.hosts), on the ports of the site's switch.
+
+What is known of a server's host is in its folder, so a new nova process finds all as they are.
+"""
+# nova has no types.
+# mypy: disable-error-code="import-untyped, misc"
+
+import functools
+import ipaddress
+import re
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import nova.conf
+from nova.compute import power_state
+from nova.network import neutron
+from nova.virt import block_device, fake, hardware
+from oslo_config import cfg
+
+from lab.hosts import keys, machine, networkd, tree
+from lab.hosts.command import run, succeeds
+from lab.hosts.host import Host, Identity
+from lab.openstack import fabric, virt
+
+CONF = nova.conf.CONF
+CONF.register_opts(
+    [
+        cfg.StrOpt("space", help="The site's network namespace."),
+        cfg.StrOpt("switch", help="The database of its Open vSwitch."),
+        cfg.StrOpt("hosts", help="Where the hosts' folders are."),
+        cfg.StrOpt("network_host", help="The host of neutron's agents."),
+    ],
+    group="citydc",
+)
+ROOT = "/dev/vda"
+CONSOLE_BYTES = 65536
+MTU = 1500
+
+
+def interface(vif: Any) -> networkd.Interface:
+    """
+    Give what a host is told about a port, from nova's view of it.
+
+    Addresses are those that neutron planned.  A network that advertises gives the default route,
+    and the address as well if that is made from the advertised prefix.
+    """
+    addresses, gateways, servers = [], [], []
+    routes: list[networkd.Route] = []
+    advertised = False
+    for subnet in vif["network"]["subnets"]:
+        servers += [server["address"] for server in subnet["dns"]]
+        mode = subnet.get_meta("ipv6_address_mode")
+        advertised = advertised or bool(mode)
+        if mode not in {"slaac", "dhcpv6-stateless"}:
+            length = ipaddress.ip_network(subnet["cidr"]).prefixlen
+            addresses += [f"{one['address']}/{length}" for one in subnet["ips"]]
+        gateway = subnet["gateway"] and subnet["gateway"]["address"]
+        if gateway and not mode:
+            gateways.append(gateway)
+        routes += [
+            networkd.Route(route["cidr"], route["gateway"]["address"]) for route in subnet["routes"]
+        ]
+    return networkd.Interface(
+        vif["address"],
+        _mtu(vif),
+        tuple(addresses),
+        tuple(gateways),
+        tuple(routes),
+        tuple(servers),
+        advertised,
+    )
+
+
+def _mtu(vif: Any) -> int:
+    return int(vif["network"]["meta"].get("mtu") or MTU)
+
+
+def free_name(taken: Iterable[str]) -> str:
+    """Give the first of eth0, eth1, ... that is not taken."""
+    numbers = {int(name[3:]) for name in taken if re.fullmatch(r"eth\d+", name)}
+    return f"eth{next(n for n in range(len(numbers) + 1) if n not in numbers)}"
+
+
+class _AnyHost:
+    """nova's options, to code that asks `CONF.host == instance.host`."""
+
+    host = type("", (), {"__eq__": lambda *_: True, "__hash__": None})()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(CONF, name)
+
+
+@functools.cache
+def _share_one_process() -> None:
+    """Let a site's computes share a process and a switch."""
+    block_device.CONF = _AnyHost()  # or volumes are never detached
+    api = neutron.API
+    plain = api._update_port_binding_for_instance  # noqa: SLF001
+
+    def update(self: Any, context: Any, instance: Any, _host: Any, *args: Any, **more: Any) -> Any:
+        return plain(self, context, instance, CONF.citydc.network_host, *args, **more)
+
+    api._update_port_binding_for_instance = update  # noqa: SLF001
+
+
+class Driver(virt.Driver):
+    """What `compute_driver = citydc_hosts.Driver` stands for, known as nova.virt.citydc_hosts."""
+
+    def init_host(self, host: str) -> None:
+        """Find the servers that are there."""
+        super().init_host(host)
+        _share_one_process()
+
+    def network_binding_host_id(self, _context: Any, _instance: Any) -> str:
+        """Have all ports bound where the switch is."""
+        return str(CONF.citydc.network_host)
+
+    def manages_network_binding_host_id(self) -> bool:
+        """Say that this driver decides where ports are bound."""
+        return True
+
+    @staticmethod
+    def _host_of(instance: Any) -> Host:
+        return Host(Path(CONF.citydc.hosts, f"citydc-{instance.uuid}"))
+
+    def get_info(self, instance: Any, use_cache: bool = True) -> Any:  # noqa: FBT001, FBT002  (theirs)
+        """Say whether the server is on."""
+        host = self._host_of(instance)
+        if not host.exists:
+            return super().get_info(instance, use_cache)
+        return hardware.InstanceInfo(
+            state=power_state.RUNNING if host.is_on else power_state.SHUTDOWN
+        )
+
+    # --- life ---
+
+    def spawn(  # noqa: PLR0913, PLR0917  (nova's signature)
+        self,
+        context: Any,
+        instance: Any,
+        image_meta: Any,
+        injected_files: Any,
+        admin_password: Any,
+        allocations: Any,
+        network_info: Any = None,
+        block_device_info: Any = None,
+        power_on: bool = True,  # noqa: FBT001, FBT002
+        accel_info: Any = None,
+    ) -> None:
+        """Make the server's host, and start it once its ports are wired."""
+        super().spawn(
+            context,
+            instance,
+            image_meta,
+            injected_files,
+            admin_password,
+            allocations,
+            network_info,
+            block_device_info,
+            power_on,
+            accel_info,
+        )
+        host, ports = self._host_of(instance), network_info or []
+        waits = [("network-vif-plugged", vif["id"]) for vif in ports if vif.get("active") is False]
+        try:
+            with self.virtapi.wait_for_instance_event(
+                instance, waits, timeout=CONF.vif_plugging_timeout
+            ):
+                self._make(host, instance, ports, _mapping(block_device_info))
+            if power_on:
+                host.start()
+        except BaseException:
+            self._remove(host, ports)
+            raise
+
+    @staticmethod
+    def _make(host: Host, instance: Any, ports: Any, volumes: dict[str, Any]) -> None:
+        key = keys.make()
+        root = volumes.pop(ROOT, None)
+        identity = Identity(
+            instance.hostname or instance.name,
+            (instance.key_data,) if instance.key_data else (),
+            key,
+            tuple(interface(vif) for vif in ports),
+            uuid.UUID(instance.uuid),
+        )
+        host.make(tree.ensure(), identity, disk=root and _file(root))
+        # As cloud-init does, so that whoever reads the console knows the host.
+        host.say(
+            "-----BEGIN SSH HOST KEY KEYS-----",
+            f"{key.public} root@{instance.hostname}",
+            "-----END SSH HOST KEY KEYS-----",
+        )
+        for vif in ports:
+            plug(host, vif)
+        for device, connection in volumes.items():
+            host.attach(_file(connection), device, connection["serial"])
+
+    @staticmethod
+    def _remove(host: Host, ports: Any) -> None:
+        for vif in ports or []:
+            unplug(vif)
+        host.remove()
+
+    def destroy(  # noqa: PLR0913, PLR0917  (nova's signature)
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,  # noqa: FBT001, FBT002
+        destroy_secrets: bool = True,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Cut the host off, and remove it unless its disk is still wanted."""
+        super().destroy(
+            context, instance, network_info, block_device_info, destroy_disks, destroy_secrets
+        )
+        host = self._host_of(instance)
+        if destroy_disks:
+            self._remove(host, network_info)
+        else:
+            host.stop()
+
+    def cleanup(self, _context: Any, instance: Any, network_info: Any, *_: Any, **__: Any) -> None:
+        """Remove what is left of a server."""
+        self._remove(self._host_of(instance), network_info)
+
+    def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
+        """Shut the host down; cut it off after `timeout` seconds."""
+        super().power_off(instance, timeout, retry_interval)
+        self._host_of(instance).stop(timeout)
+
+    def power_on(  # noqa: PLR0913, PLR0917  (nova's signature)
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        accel_info: Any = None,
+        share_info: Any = None,
+    ) -> None:
+        """Start the host, with its ports plugged."""
+        self._know(instance)
+        super().power_on(context, instance, network_info, block_device_info, accel_info, share_info)
+        host = self._host_of(instance)
+        for vif in network_info or []:
+            plug(host, vif)
+        host.start()
+
+    def reboot(  # noqa: PLR0913, PLR0917  (nova's signature)
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        reboot_type: str,
+        block_device_info: Any = None,
+        bad_volumes_callback: Any = None,  # noqa: ARG002
+        accel_info: Any = None,  # noqa: ARG002
+        share_info: Any = None,  # noqa: ARG002
+    ) -> None:
+        """Have the host reboot, or cut it off and start it again."""
+        host = self._host_of(instance)
+        if reboot_type == "SOFT" and host.is_on:
+            host.reboot()
+        else:
+            host.stop(0)
+            self.power_on(context, instance, network_info, block_device_info)
+
+    def resume_state_on_host_boot(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        share_info: Any = None,  # noqa: ARG002
+        block_device_info: Any = None,
+    ) -> None:
+        """Start the host again after its site came back."""
+        self.power_on(context, instance, network_info, block_device_info)
+
+    # --- resize: to nova the server moves between computes; the host stays ---
+
+    def migrate_disk_and_power_off(self, _context: Any, instance: Any, *_: Any, **__: Any) -> str:
+        """Shut the host down."""
+        self._host_of(instance).stop()
+        return "[]"
+
+    def finish_migration(  # noqa: PLR0913, PLR0917  (nova's signature)
+        self,
+        context: Any,
+        _migration: Any,
+        instance: Any,
+        _disk_info: Any,
+        network_info: Any,
+        _image_meta: Any,
+        _resize_instance: Any,
+        _allocations: Any,
+        block_device_info: Any = None,
+        power_on: bool = True,  # noqa: FBT001, FBT002
+        share_info: Any = None,  # noqa: ARG002
+    ) -> None:
+        """Start the host where it was."""
+        self._know(instance)
+        if power_on:
+            self.power_on(context, instance, network_info, block_device_info)
+
+    def finish_revert_migration(  # noqa: PLR0913, PLR0917  (nova's signature)
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        _migration: Any,
+        block_device_info: Any = None,
+        power_on: bool = True,  # noqa: FBT001, FBT002
+        share_info: Any = None,  # noqa: ARG002
+    ) -> None:
+        """Start the host where it was."""
+        self._know(instance)
+        if power_on:
+            self.power_on(context, instance, network_info, block_device_info)
+
+    def confirm_migration(
+        self, _context: Any, migration: Any, instance: Any, _network_info: Any
+    ) -> None:
+        """Forget the server where nova no longer has it."""
+        if migration.source_compute != migration.dest_compute:
+            self.instances.pop(instance.uuid, None)
+
+    def _know(self, instance: Any) -> None:
+        self.instances.setdefault(
+            instance.uuid, fake.FakeInstance(instance.name, power_state.RUNNING, instance.uuid)
+        )
+
+    def instance_on_disk(self, instance: Any) -> bool:
+        """Say whether the host's folder is there."""
+        return self._host_of(instance).exists
+
+    def check_instance_shared_storage_local(self, _context: Any, instance: Any) -> dict[str, str]:
+        """Give what another compute shall look for."""
+        return {"filename": str(self._host_of(instance).home)}
+
+    def check_instance_shared_storage_remote(self, _context: Any, data: dict[str, str]) -> bool:
+        """Say whether it is here too: all computes share the machine's disk."""
+        return Path(data["filename"]).exists()
+
+    def check_instance_shared_storage_cleanup(self, _context: Any, _data: Any) -> None:
+        """Have nothing to clean up."""
+
+    # --- devices ---
+
+    def plug_vifs(self, instance: Any, network_info: Any) -> None:
+        """Have the ports of a host that is there."""
+        host = self._host_of(instance)
+        for vif in network_info if host.exists else []:
+            plug(host, vif)
+
+    def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
+        """Give the host another port."""
+        super().attach_interface(context, instance, image_meta, vif)
+        host = self._host_of(instance)
+        plug(host, vif)
+        host.add_interface(interface(vif))
+
+    def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
+        """Take a port from the host."""
+        self._interfaces.setdefault(vif["id"], vif)
+        super().detach_interface(context, instance, vif)
+        unplug(vif)
+        self._host_of(instance).remove_interface(vif["address"])
+
+    def attach_volume(  # noqa: PLR0913, PLR0917  (nova's signature)
+        self,
+        context: Any,
+        connection_info: Any,
+        instance: Any,
+        mountpoint: str,
+        disk_bus: Any = None,
+        device_type: Any = None,
+        encryption: Any = None,
+    ) -> None:
+        """Give the host a block device."""
+        super().attach_volume(
+            context, connection_info, instance, mountpoint, disk_bus, device_type, encryption
+        )
+        self._host_of(instance).attach(_file(connection_info), mountpoint, connection_info["serial"])
+
+    def detach_volume(
+        self,
+        context: Any,
+        connection_info: Any,
+        instance: Any,
+        mountpoint: str,
+        encryption: Any = None,
+    ) -> None:
+        """Take a block device from the host."""
+        super().detach_volume(context, connection_info, instance, mountpoint, encryption)
+        host = self._host_of(instance)
+        if mountpoint in machine.volumes(host.home):
+            host.detach(mountpoint)
+
+    def get_console_output(self, _context: Any, instance: Any) -> bytes:
+        """Give what the host said last."""
+        console = self._host_of(instance).console
+        return console.read_bytes()[-CONSOLE_BYTES:] if console.exists() else b""
+
+
+def _mapping(block_device_info: Any) -> dict[str, Any]:
+    """Give the connections of a server's volumes, by device."""
+    found = (block_device_info or {}).get("block_device_mapping") or []
+    return {one["mount_device"]: one["connection_info"] for one in found}
+
+
+def _file(connection_info: Any) -> Path:
+    """Give the file that a volume of `lab.openstack.volume` is."""
+    return Path(connection_info["data"]["device_path"])
+
+
+def plug(host: Host, vif: Any) -> None:
+    """Give the host an interface, and the switch its other end, as os-vif does."""
+    machine.make_namespace(host.name)
+    tap, space = vif["devname"], CONF.citydc.space
+    there = machine.interfaces(host.name)
+    if vif["address"] not in there:
+        name = free_name(there.values())
+        fabric.cable((space, tap), (host.name, name), mtu=_mtu(vif), mac=vif["address"])
+    run(
+        *("ovs-vsctl", f"--db={CONF.citydc.switch}", "--no-wait"),
+        *("--", "--if-exists", "del-port", tap),
+        *("--", "add-port", vif["network"]["bridge"] or "br-int", tap),
+        *("--", "set", "Interface", tap, f"external_ids:iface-id={vif['id']}"),
+        f'external_ids:attached-mac="{vif["address"]}"',
+        "external_ids:iface-status=active",
+    )
+
+
+def unplug(vif: Any) -> None:
+    """Take the port from the switch, and the interface from the host."""
+    tap = vif["devname"]
+    succeeds(
+        "ovs-vsctl", f"--db={CONF.citydc.switch}", "--timeout=10", "--if-exists", "del-port", tap
+    )
+    succeeds("ip", "-n", CONF.citydc.space, "link", "delete", tap)

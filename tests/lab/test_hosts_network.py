@@ -1,0 +1,348 @@
+"""
+Hosts on the sites' real networks: what passes, what is dropped, what stays.
+
+Everything is proved with packets, in both families alike.
+"""
+
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hosts_helpers import Agency, agency
+from lab_helpers import LabOfTests, delete_volume, new_lab, settled, wait_for
+
+from lab.hosts import machine
+from lab.hosts.command import CommandError
+from lab.openstack import fabric, processes
+
+FAMILIES = pytest.mark.parametrize("version", [4, 6])
+SERVE = """
+import socket, sys, threading
+for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    for port in (5432, 8080):
+        door = socket.socket(family)
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        door.bind((address, port))
+        door.listen()
+        def answer(door=door):
+            while True:
+                door.accept()[0].close()
+        threading.Thread(target=answer).start()
+"""
+
+
+@pytest.fixture(scope="module")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabOfTests]:
+    """Give a lab with real hosts."""
+    made = new_lab(tmp_path_factory.mktemp("hosted") / "home", hosts=True)
+    made.up(print)
+    yield made
+    made.reset()
+    assert _left(made) == []
+
+
+@pytest.fixture(scope="module")
+def shop(hosted: LabOfTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agency]:
+    """Give an agency of the main site with a bastion, an application and a database."""
+    with agency(hosted, "main", tmp_path_factory.mktemp("main") / "ssh") as made:
+        for name in ("bastion", "app", "db"):
+            made.add(name, name)
+        for name in ("bastion", "app", "db"):
+            made.ready(name)
+        for name in ("app", "db"):
+            made.ssh(name, f"setsid -f python3 -c '{SERVE}' > /dev/null 2>&1 < /dev/null")
+            wait_for(lambda name=name: "[::]" in (made.try_ssh(name, "ss -Hltn sport = :8080") or ""))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def branch(hosted: LabOfTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agency]:
+    """Give an agency of the backup site with a bastion."""
+    with agency(hosted, "backup", tmp_path_factory.mktemp("backup") / "ssh") as made:
+        made.add("bastion", "bastion")
+        made.ready("bastion")
+        yield made
+
+
+def connects(source: Agency, name: str, target: str, port: int) -> bool:
+    """Say whether a host reaches the port of an address within two seconds."""
+    code = f'import socket; socket.create_connection(("{target}", {port}), 2)'
+    return source.ssh(name, f"python3 -c '{code}' && echo yes || echo no").strip() == "yes"
+
+
+def test_host_has_what_neutron_planned(shop: Agency) -> None:
+    """Addresses are the ports', the default route over IPv6 is advertised, all units run."""
+    assert shop.ssh("app", "hostname").strip() == "app"
+    addresses = shop.ssh("app", "ip -o address show dev eth0")
+    assert {f"{shop.address('app', 4)}/24", f"{shop.address('app', 6)}/64"} <= set(
+        addresses.split()
+    )
+    assert "proto ra" in wait_for(lambda: shop.ssh("app", "ip -6 route show default"))
+    assert shop.ssh("app", "systemctl --failed --no-legend") == ""
+
+
+@FAMILIES
+@pytest.mark.parametrize(
+    ("source", "target", "port", "passes"),
+    [
+        ("bastion", "app", 22, True),
+        ("bastion", "db", 22, True),
+        ("app", "db", 5432, True),
+        ("bastion", "db", 5432, False),
+        ("app", "db", 8080, False),
+        ("app", "db", 22, False),
+        ("db", "app", 22, False),
+        ("app", "bastion", 22, True),
+    ],
+)
+def test_security_groups_pass_what_they_say_alone(  # noqa: PLR0913, PLR0917  (one row of a table)
+    shop: Agency,
+    version: int,
+    source: str,
+    target: str,
+    port: int,
+    passes: bool,  # noqa: FBT001
+) -> None:
+    """What a rule allows is reached; the same host's other ports and other callers are not."""
+    assert connects(shop, source, shop.address(target, version), port) is passes
+
+
+def test_host_is_not_reached_from_outside_unless_its_group_says_so(shop: Agency) -> None:
+    """The bastion answers the world by its own IPv6 address, the application doesn't."""
+    assert shop.ssh("bastion", "hostname").strip() == "bastion"
+    with pytest.raises(CommandError, match="timed out"):
+        shop.ssh("app", "true", to=shop.address("app", 6))
+
+
+@FAMILIES
+def test_full_packets_pass_and_larger_ones_do_not(shop: Agency, version: int) -> None:
+    """The host's MTU is the network's, up to which packets pass whole."""
+    mtu = shop.cloud.network.get_network(shop.network.id).mtu
+    assert f"mtu {mtu} " in shop.ssh("app", "ip link show dev eth0")
+    headers = {4: 28, 6: 48}[version]
+    gateway = {4: "10.71.0.1", 6: "2001:db8:7e57:1::1"}[version]
+    ping = f"ping -c1 -W2 -M do -s {{}} {gateway}"
+    assert "1 received" in shop.ssh("app", ping.format(mtu - headers))
+    assert shop.try_ssh("app", ping.format(mtu - headers + 1)) is None
+
+
+@FAMILIES
+def test_hosts_get_out_hidden_behind_the_machine(
+    hosted: LabOfTests, shop: Agency, version: int
+) -> None:
+    """A host reaches the machine's side of the link, which sees the lab's address, not its."""
+    world = fabric.name(hosted.home, "world")
+    route = machine.inside(world, "ip", f"-{version}", "route", "show", "default").split()
+    near = route[route.index("via") + 1]
+    with socket.create_server(
+        (near, 0), family={4: socket.AF_INET, 6: socket.AF_INET6}[version]
+    ) as door:
+        seen: list[str] = []
+        thread = threading.Thread(target=lambda: seen.append(door.accept()[1][0]))
+        thread.start()
+        assert connects(shop, "app", near, door.getsockname()[1])
+        thread.join()
+    own = machine.inside(world, "ip", "-o", f"-{version}", "address", "show", "dev", "uplink")
+    assert seen[0] != shop.address("app", version)
+    assert f" {seen[0]}/" in own
+
+
+def test_floating_address_reaches_its_host(shop: Agency) -> None:
+    """From outside, ssh to the floating IPv4 address ends at the host; without it, nowhere."""
+    outside = shop.cloud.network.find_network("external")
+    port = next(shop.cloud.network.ports(device_id=shop.servers["bastion"].id))
+    floating = shop.cloud.network.create_ip(floating_network_id=outside.id, port_id=port.id)
+    address = floating.floating_ip_address
+    known = (shop.folder / "known").read_text()
+    key = next(line for line in known.splitlines() if line.startswith(shop.address("bastion", 6)))
+    (shop.folder / "known").write_text(f"{known}{address} {key.partition(' ')[2]}\n")
+    wait_for(lambda: shop.try_ssh("bastion", "hostname", to=address) == "bastion\n")
+    assert shop.cloud.network.get_ip(floating.id).status == "ACTIVE"
+    shop.cloud.network.delete_ip(floating)
+    wait_for(lambda: shop.try_ssh("bastion", "hostname", to=address) is None)
+
+
+@pytest.mark.parametrize("kind", ["SOFT", "HARD"])
+def test_reboot_keeps_disk_and_addresses(shop: Agency, kind: str) -> None:
+    """After a reboot through nova it is the same host, booted anew."""
+    before = shop.ssh("db", "echo kept | sudo tee /var/kept; stat -c %Y /proc/1; sync")
+    shop.cloud.compute.reboot_server(shop.servers["db"], kind)
+    wait_for(lambda: shop.try_ssh("db", "stat -c %Y /proc/1") not in {None, before.split()[1]})
+    settled(shop.cloud.compute.get_server, shop.servers["db"], "active")
+    assert shop.ssh("db", "cat /var/kept") == "kept\n"
+    for version in (4, 6):
+        assert shop.ssh("db", "hostname", version=version) == "db\n"
+
+
+def test_server_that_is_stopped_is_off_and_comes_back(shop: Agency) -> None:
+    """Stopped, it answers nobody; started, it is what it was."""
+    server = shop.servers["db"]
+    shop.cloud.compute.stop_server(server)
+    settled(shop.cloud.compute.get_server, server, "shutoff")
+    assert shop.try_ssh("db", "true") is None
+    shop.cloud.compute.start_server(server)
+    settled(shop.cloud.compute.get_server, server, "active")
+    assert wait_for(lambda: shop.try_ssh("db", "cat /var/kept")) == "kept\n"
+
+
+def test_volume_is_a_disk_that_keeps_its_data(shop: Agency) -> None:
+    """What is written to a volume is there after a hard reboot; detached, the disk is gone."""
+    storage, server = shop.cloud.block_storage, shop.servers["db"]
+    volume = storage.create_volume(name="data", size=1)
+    settled(storage.get_volume, volume, "available")
+    shop.cloud.compute.create_volume_attachment(server, volume_id=volume.id)
+    settled(storage.get_volume, volume, "in-use")
+    disk = f"/dev/disk/by-id/virtio-{volume.id[:20]}"
+    shop.ssh("db", f"sudo sh -c 'mkfs.ext4 -q {disk} && mount {disk} /mnt && echo x > /mnt/x'")
+    shop.ssh("db", "sudo umount /mnt")
+    shop.cloud.compute.reboot_server(server, "HARD")
+    mount = f"sudo mount {disk} /mnt && cat /mnt/x && sudo umount /mnt"
+    assert wait_for(lambda: shop.try_ssh("db", mount)) == "x\n"
+    shop.cloud.compute.delete_volume_attachment(server, volume.id)
+    settled(storage.get_volume, volume, "available")
+    assert shop.ssh("db", f"ls {disk} 2>&1 || true").endswith("No such file or directory\n")
+    delete_volume(shop.cloud, volume)
+
+
+def test_server_on_a_volume_has_its_disk_there(shop: Agency) -> None:
+    """A server made anew from the volume of one that was deleted finds its files."""
+    storage = shop.cloud.block_storage
+    image = shop.cloud.image.find_image("tests")
+    volume = storage.create_volume(name="system", size=2, image_id=image.id)
+    settled(storage.get_volume, volume, "available")
+    disk = {
+        "uuid": volume.id,
+        "source_type": "volume",
+        "destination_type": "volume",
+        "boot_index": 0,
+        "delete_on_termination": False,
+    }
+    for turn in ("first", "second"):
+        server = shop.add("moved", "app", block_device_mapping=[disk], image_id="")
+        shop.ready("moved")
+        told = shop.ssh("moved", "cat /var/kept; sudo touch /var/kept; echo $? > /dev/null; sync")
+        assert told == ""
+        if turn == "second":
+            assert shop.ssh("moved", "ls /var/first") == "/var/first\n"
+        shop.ssh("moved", f"sudo touch /var/{turn}; sync")
+        shop.cloud.compute.delete_server(server)
+        shop.cloud.compute.wait_for_delete(server, interval=0.2)
+        settled(storage.get_volume, volume, "available")
+    del shop.servers["moved"]
+    delete_volume(shop.cloud, volume)
+
+
+def test_sites_reach_each_other_until_one_is_lost(
+    hosted: LabOfTests, shop: Agency, branch: Agency
+) -> None:
+    """IPv6 is routed between the sites; a lost site answers nobody, and comes back as it was."""
+    far = branch.address("bastion", 6)
+    assert connects(shop, "app", far, 22)
+    branch.ssh("bastion", "echo kept | sudo tee /var/kept; sync")
+    hosted.stop_site("backup")
+    assert not connects(shop, "app", far, 22)
+    assert branch.try_ssh("bastion", "true") is None
+    assert [host["site"] for host in hosted.status()["hosts"]] == ["main"] * 3
+    hosted.start_site("backup")
+    assert wait_for(lambda: branch.try_ssh("bastion", "cat /var/kept")) == "kept\n"
+    assert wait_for(lambda: connects(shop, "app", far, 22))
+
+
+@pytest.mark.parametrize("name", ["ovs-vswitchd", "ovs-agent-main", "l3-agent-main"])
+def test_network_node_that_is_killed_is_repaired(
+    hosted: LabOfTests, shop: Agency, name: str
+) -> None:
+    """Status says that the network is down; up starts it again, and packets pass as before."""
+    space = fabric.name(hosted.home, "main")
+    victims = [
+        one
+        for one in processes.of(hosted.home)
+        if one.name() == name and Path(f"/proc/{one.pid}/ns/net").stat().st_ino == _space(space)
+    ]
+    assert len(victims) == 1
+    victims[0].send_signal(signal.SIGKILL)
+    wait_for(lambda: hosted.status()["sites"]["main"]["services"]["network"]["pid"] is None)
+    assert hosted.status()["sites"]["main"]["state"] == "partly up"
+    hosted.up()
+    assert wait_for(lambda: shop.try_ssh("app", "hostname")) == "app\n"
+    for version in (4, 6):
+        assert wait_for(lambda v=version: connects(shop, "app", shop.address("db", v), 5432))
+        assert not connects(shop, "app", shop.address("db", version), 8080)
+
+
+def _space(name: str) -> int:
+    return (machine.NAMESPACES / name).stat().st_ino
+
+
+def test_nova_that_is_killed_finds_its_hosts(hosted: LabOfTests, shop: Agency) -> None:
+    """The hosts go on meanwhile, and are the same afterwards."""
+    boot = shop.ssh("app", "stat -c %Y /proc/1")
+    pid = hosted.status()["sites"]["main"]["services"]["nova"]["pid"]
+    assert pid
+    psutil.Process(pid).kill()
+    assert shop.ssh("app", "stat -c %Y /proc/1") == boot
+    hosted.up()
+    settled(shop.cloud.compute.get_server, shop.servers["app"], "active")
+    assert shop.ssh("app", "stat -c %Y /proc/1") == boot
+
+
+def test_status_lists_hosts_with_both_addresses(hosted: LabOfTests, shop: Agency) -> None:
+    """Each host is there with its fixed addresses."""
+    found = {host["name"]: host for host in hosted.status()["hosts"] if host["site"] == "main"}
+    assert found.keys() == {"bastion", "app", "db"}
+    for name, host in found.items():
+        assert (host["ipv4"], host["ipv6"]) == (shop.address(name, 4), shop.address(name, 6))
+
+
+def test_nothing_listens_on_the_machine_beyond_loopback(hosted: LabOfTests, shop: Agency) -> None:
+    """No process of the lab listens in the machine's own namespace but on loopback."""
+    assert shop
+    lab = {one.pid for one in processes.of(hosted.home)}
+    heard = [
+        one.laddr
+        for one in psutil.net_connections("inet")
+        if one.pid in lab and one.status == psutil.CONN_LISTEN
+    ]
+    assert heard
+    assert {address.ip for address in heard} == {"127.0.0.1"}
+
+
+def test_lab_that_was_down_comes_back_with_its_hosts(hosted: LabOfTests, shop: Agency) -> None:
+    """Down, no host and no network is left; up, the hosts are there with disks and addresses."""
+    hosted.down()
+    assert _left(hosted) == []
+    hosted.up()
+    assert wait_for(lambda: shop.try_ssh("db", "cat /var/kept")) == "kept\n"
+
+
+def test_first_process_that_is_killed_leaves_a_lab_that_comes_back(
+    hosted: LabOfTests, shop: Agency
+) -> None:
+    """Killed -9, the next up clears what is left and starts the hosts again."""
+    parent = processes.parent_of(hosted.home)
+    assert parent
+    parent.kill()
+    hosted.up()
+    assert wait_for(lambda: shop.try_ssh("db", "cat /var/kept")) == "kept\n"
+
+
+def _left(lab: LabOfTests) -> list[Any]:
+    """Give what there is of the lab on the machine: namespaces, processes, mounts, loop devices."""
+    spaces = [path.name for path in machine.NAMESPACES.glob(f"{fabric.name(lab.home, '')}*")]
+    mounts = [
+        line for line in Path("/proc/mounts").read_text().splitlines() if str(lab.home) in line
+    ]
+    loops = subprocess.run(["losetup", "--list"], capture_output=True, text=True, check=True).stdout
+    hosts = [path.name for path in (lab.home / "main/state/nova/hosts").glob("*")]
+    alive = [name for name in hosts if machine.is_populated(name)]
+    there = [name for name in hosts if (machine.NAMESPACES / name).exists()]
+    devices = [line for line in loops.splitlines() if str(lab.home) in line]
+    return [*spaces, *mounts, *devices, *alive, *there, *processes.of(lab.home)]
