@@ -70,8 +70,8 @@ class Lab:
         """
         Give the lab of this checkout, or the one that the environment names.
 
-        CITYDC_LAB_HOME is its folder, CITYDC_LAB_PORT its first port; CITYDC_LAB_HOSTS=no makes a
-        new one without real hosts, as it is where they can't be.  Raise BadInputError.
+        CITYDC_LAB_HOME is its folder, CITYDC_LAB_PORT its first port; CITYDC_LAB_HOSTS=yes makes a
+        new one with real hosts.  Raise BadInputError.
         """
         text = os.environ.get("CITYDC_LAB_PORT", str(DEFAULT_PORT))
         highest = 65536 - PORTS_PER_SITE * len(NAMES)
@@ -82,8 +82,7 @@ class Lab:
                 remedy="correct it, or leave it out",
             )
         home = Path(os.environ.get("CITYDC_LAB_HOME") or DEFAULT_HOME)
-        hosts = os.environ.get("CITYDC_LAB_HOSTS") != "no" and not hosting.missing()
-        return cls(home, int(text), hosts=hosts)
+        return cls(home, int(text), hosts=os.environ.get("CITYDC_LAB_HOSTS") == "yes")
 
     @property
     def has_hosts(self) -> bool:
@@ -216,9 +215,15 @@ class Lab:
                 why=f"{free >> 20} MiB are free, it needs {FREE_BYTES >> 20} MiB",
                 remedy="free some, or name a folder on another disk with CITYDC_LAB_HOME",
             )
+        hosts = self.has_hosts
+        if hosts and (lacking := hosting.missing()):
+            raise OutsideError(
+                "the lab can't have real hosts here",
+                why=lacking,
+                remedy="get it, or leave CITYDC_LAB_HOSTS out: all APIs are there without hosts",
+            )
         packages.ensure(packages.NAME_SERVER, progress)
         ports.check_free(self._sites())
-        hosts = self.has_hosts
         with self._disk_errors():
             self.home.chmod(0o700)
             files.write(

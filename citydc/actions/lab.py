@@ -23,6 +23,9 @@ def up() -> None:
     started = lab.up(console.note)
     state = "is up already" if started.already else "is ready"
     console.say(f"The lab {state} ({started.seconds:.1f} s); its clouds are in {lab.clouds_file}")
+    if not lab.has_hosts:
+        console.say("Its servers boot nothing. For real hosts: citydc lab reset, then as root")
+        console.say("    CITYDC_LAB_HOSTS=yes citydc lab up")
 
 
 @app.command("status")
@@ -51,7 +54,8 @@ def status(*, as_json: JsonOption = False) -> None:
                     for service, one in site["services"].items()
                 ],
             )
-        console.say(f"{len(found['hosts'])} hosts, {found['memory_mib']:.0f} MiB in all")
+        kind = "real hosts" if found["real_hosts"] else "servers that boot nothing"
+        console.say(f"{len(found['hosts'])} {kind}, {found['memory_mib']:.0f} MiB in all")
     raise typer.Exit(int(not found["up"]))
 
 

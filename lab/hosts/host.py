@@ -296,11 +296,12 @@ class Host:
     # --- volumes ---
 
     def attach(self, file: Path, device: str, serial: str) -> None:
-        """Show the file as a block device, also by its serial; it stays over reboots."""
+        """Show the file as a block device, also by its serial, now or once it is on."""
         found = machine.volumes(self.home)
         found[device] = {"file": str(file), "serial": serial}
         machine.write_volumes(self.home, found)
-        self._show_volumes()
+        if self.init():
+            self._show_volumes()
 
     def detach(self, device: str) -> None:
         """Take the block device away, mounted or not."""
@@ -325,6 +326,7 @@ def _network_file(mac: str) -> str:
 
 SHOW = """
 set -e
+umask 022
 rm -f "$1"
 mknod -m 660 "$1" b "$2" "$3"
 mkdir -p /dev/disk/by-id

@@ -7,10 +7,7 @@ What is known of a server's host is in its folder, so a new nova process finds a
 # mypy: disable-error-code="import-untyped, misc"
 
 import functools
-import ipaddress
-import re
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +17,10 @@ from nova.network import neutron
 from nova.virt import block_device, fake, hardware
 from oslo_config import cfg
 
-from lab.hosts import keys, machine, networkd, tree
+from lab.hosts import keys, machine, tree
 from lab.hosts.command import run, succeeds
 from lab.hosts.host import Host, Identity
-from lab.openstack import fabric, virt
+from lab.openstack import fabric, plugging, virt
 
 CONF = nova.conf.CONF
 CONF.register_opts(
@@ -35,53 +32,7 @@ CONF.register_opts(
     ],
     group="citydc",
 )
-ROOT = "/dev/vda"
 CONSOLE_BYTES = 65536
-MTU = 1500
-
-
-def interface(vif: Any) -> networkd.Interface:
-    """
-    Give what a host is told about a port, from nova's view of it.
-
-    Addresses are those that neutron planned.  A network that advertises gives the default route,
-    and the address as well if that is made from the advertised prefix.
-    """
-    addresses, gateways, servers = [], [], []
-    routes: list[networkd.Route] = []
-    advertised = False
-    for subnet in vif["network"]["subnets"]:
-        servers += [server["address"] for server in subnet["dns"]]
-        mode = subnet.get_meta("ipv6_address_mode")
-        advertised = advertised or bool(mode)
-        if mode not in {"slaac", "dhcpv6-stateless"}:
-            length = ipaddress.ip_network(subnet["cidr"]).prefixlen
-            addresses += [f"{one['address']}/{length}" for one in subnet["ips"]]
-        gateway = subnet["gateway"] and subnet["gateway"]["address"]
-        if gateway and not mode:
-            gateways.append(gateway)
-        routes += [
-            networkd.Route(route["cidr"], route["gateway"]["address"]) for route in subnet["routes"]
-        ]
-    return networkd.Interface(
-        vif["address"],
-        _mtu(vif),
-        tuple(addresses),
-        tuple(gateways),
-        tuple(routes),
-        tuple(servers),
-        advertised,
-    )
-
-
-def _mtu(vif: Any) -> int:
-    return int(vif["network"]["meta"].get("mtu") or MTU)
-
-
-def free_name(taken: Iterable[str]) -> str:
-    """Give the first of eth0, eth1, ... that is not taken."""
-    numbers = {int(name[3:]) for name in taken if re.fullmatch(r"eth\d+", name)}
-    return f"eth{next(n for n in range(len(numbers) + 1) if n not in numbers)}"
 
 
 class _AnyHost:
@@ -169,7 +120,7 @@ class Driver(virt.Driver):
             with self.virtapi.wait_for_instance_event(
                 instance, waits, timeout=CONF.vif_plugging_timeout
             ):
-                self._make(host, instance, ports, _mapping(block_device_info))
+                self._make(host, instance, ports, _volumes(block_device_info))
             if power_on:
                 host.start()
         except BaseException:
@@ -177,17 +128,17 @@ class Driver(virt.Driver):
             raise
 
     @staticmethod
-    def _make(host: Host, instance: Any, ports: Any, volumes: dict[str, Any]) -> None:
+    def _make(host: Host, instance: Any, ports: Any, volumes: list[Any]) -> None:
         key = keys.make()
-        root = volumes.pop(ROOT, None)
+        root = next((_file(one) for one in volumes if one["boot_index"] == 0), None)
         identity = Identity(
             instance.hostname or instance.name,
             (instance.key_data,) if instance.key_data else (),
             key,
-            tuple(interface(vif) for vif in ports),
+            tuple(plugging.interface(vif) for vif in ports),
             uuid.UUID(instance.uuid),
         )
-        host.make(tree.ensure(), identity, disk=root and _file(root))
+        host.make(tree.ensure(), identity, disk=root)
         # As cloud-init does, so that whoever reads the console knows the host.
         host.say(
             "-----BEGIN SSH HOST KEY KEYS-----",
@@ -196,8 +147,10 @@ class Driver(virt.Driver):
         )
         for vif in ports:
             plug(host, vif)
-        for device, connection in volumes.items():
-            host.attach(_file(connection), device, connection["serial"])
+        for volume in volumes:
+            if volume["boot_index"] != 0:
+                serial = volume["connection_info"]["serial"]
+                host.attach(_file(volume), volume["mount_device"], serial)
 
     @staticmethod
     def _remove(host: Host, ports: Any) -> None:
@@ -361,7 +314,7 @@ class Driver(virt.Driver):
         super().attach_interface(context, instance, image_meta, vif)
         host = self._host_of(instance)
         plug(host, vif)
-        host.add_interface(interface(vif))
+        host.add_interface(plugging.interface(vif))
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Take a port from the host."""
@@ -384,7 +337,9 @@ class Driver(virt.Driver):
         super().attach_volume(
             context, connection_info, instance, mountpoint, disk_bus, device_type, encryption
         )
-        self._host_of(instance).attach(_file(connection_info), mountpoint, connection_info["serial"])
+        self._host_of(instance).attach(
+            _file({"connection_info": connection_info}), mountpoint, connection_info["serial"]
+        )
 
     def detach_volume(
         self,
@@ -406,15 +361,14 @@ class Driver(virt.Driver):
         return console.read_bytes()[-CONSOLE_BYTES:] if console.exists() else b""
 
 
-def _mapping(block_device_info: Any) -> dict[str, Any]:
-    """Give the connections of a server's volumes, by device."""
-    found = (block_device_info or {}).get("block_device_mapping") or []
-    return {one["mount_device"]: one["connection_info"] for one in found}
+def _volumes(block_device_info: Any) -> list[Any]:
+    """Give nova's view of a server's volumes; the one it boots from has boot_index 0."""
+    return (block_device_info or {}).get("block_device_mapping") or []
 
 
-def _file(connection_info: Any) -> Path:
+def _file(volume: Any) -> Path:
     """Give the file that a volume of `lab.openstack.volume` is."""
-    return Path(connection_info["data"]["device_path"])
+    return Path(volume["connection_info"]["data"]["device_path"])
 
 
 def plug(host: Host, vif: Any) -> None:
@@ -423,8 +377,8 @@ def plug(host: Host, vif: Any) -> None:
     tap, space = vif["devname"], CONF.citydc.space
     there = machine.interfaces(host.name)
     if vif["address"] not in there:
-        name = free_name(there.values())
-        fabric.cable((space, tap), (host.name, name), mtu=_mtu(vif), mac=vif["address"])
+        name = plugging.free_name(there.values())
+        fabric.cable((space, tap), (host.name, name), mtu=plugging.mtu(vif), mac=vif["address"])
     run(
         *("ovs-vsctl", f"--db={CONF.citydc.switch}", "--no-wait"),
         *("--", "--if-exists", "del-port", tap),

@@ -81,7 +81,7 @@ class Agency:
         jump = [] if name == "bastion" or to else ["-J", f"[{self.address('bastion', 6)}]"]
         world = fabric.name(self.lab.home, "world")
         return machine.inside(
-            world, "ssh", "-F", str(self.folder / "config"), *jump, target, command
+            world, "timeout", 30, "ssh", "-F", str(self.folder / "config"), *jump, target, command
         )
 
     def try_ssh(self, name: str, command: str, **more: Any) -> str | None:

@@ -62,15 +62,6 @@ def test_image_service_downloads_from_its_mirror_only(site: Site) -> None:
     assert (found["allowed_hosts"], found["allowed_ports"]) == ("[127.0.0.1]", "[23090]")
 
 
-def test_driver_of_the_site_is_what_neutron_and_nova_use(site: Site) -> None:
-    """Another network or compute driver is a matter of the site's settings."""
-    other = sites.Site("main", 23000, site.home, site.backups, 1, "openvswitch", "other.Driver")
-    configuration.write(other, "neutron")
-    configuration.write(other, "nova")
-    assert read(site.etc / "neutron/neutron.conf")["ml2"]["mechanism_drivers"] == "openvswitch"
-    assert read(site.etc / "nova/nova.conf")["DEFAULT"]["compute_driver"] == "other.Driver"
-
-
 def test_volumes_have_a_backend_per_zone(site: Site) -> None:
     """Each availability zone has volumes of its own."""
     configuration.write(site, "cinder")
