@@ -26,6 +26,7 @@ import psutil
 
 from catalogue.errors import BadInputError, OutsideError
 from lab import files, hosting, packages, status
+from lab.hosts import registry
 from lab.openstack import credentials, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
 
@@ -136,6 +137,7 @@ class Lab:
             with self._locked():
                 self._end()
                 shutil.rmtree(self.home)
+                registry.sweep()
 
     def stop_site(self, name: str) -> None:
         """End a site's processes, as if it were lost; the others go on."""

@@ -16,9 +16,9 @@ import ipaddress
 import shutil
 from pathlib import Path
 
+from lab import files
 from lab.hosts import machine, registry, uplink
 from lab.hosts.command import run, succeeds
-from lab import files
 from lab.openstack.sites import UPLINKS, Site
 
 BRIDGES = {"external": "br-ex", "physnet1": "br-link"}  # by neutron's name of the network
@@ -156,13 +156,18 @@ def cable(*ends: tuple[str, str], mtu: int = 1500, mac: str | None = None) -> No
 
 def remove_site(site: Site) -> None:
     """Cut the site off and remove its namespaces; what runs in them ends."""
-    for path in machine.NAMESPACES.glob(f"{router_prefix(site)}*"):
-        machine.empty_namespace(path.name)
-        machine.delete_namespace(path.name)
+    remove_routers(site)
     if (machine.NAMESPACES / space_of(site)).exists():
         machine.empty_namespace(space_of(site))
     registry.remove(space_of(site))
     shutil.rmtree(run_folder(site), ignore_errors=True)
+
+
+def remove_routers(site: Site) -> None:
+    """Remove the routers' namespaces; neutron's agent makes them anew."""
+    for path in machine.NAMESPACES.glob(f"{router_prefix(site)}*"):
+        machine.empty_namespace(path.name)
+        machine.delete_namespace(path.name)
 
 
 def remove_world(home: Path) -> None:
@@ -196,8 +201,12 @@ def make_bridges(site: Site) -> None:
     """Have the bridges that neutron's agent expects, each with its cable."""
     vsctl(site, "--no-wait", "init")
     # The switch tries ever more seldom to reach the last agent's controller; so it gets none.
+    # Its routers' ports went with the switch that had made them.
     for bridge in vsctl(site, "list-br").split():
         vsctl(site, "--no-wait", "del-controller", bridge)
+        for port in vsctl(site, "list-ports", bridge).split():
+            if port.startswith(("qr-", "qg-")):
+                vsctl(site, "--no-wait", "del-port", port)
     for bridge, port in PORTS.items():
         vsctl(
             site,

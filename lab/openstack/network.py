@@ -37,6 +37,7 @@ def serve(site: Site) -> None:
     """Run the switch and the agents; end, and so all of them, when one of them ends."""
     _enter(fabric.space_of(site))
     os.environ["OVS_RUNDIR"] = str(fabric.run_folder(site))
+    fabric.remove_routers(site)
     fabric.make_switch_database(site)
     database, switch = fabric.switch_commands(site)
     _start(database)
