@@ -7,6 +7,7 @@ Everything is proved with packets, in both families alike.
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,16 @@ for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
 
 
 @pytest.fixture(scope="module")
-def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabOfTests]:
-    """Give a lab with real hosts."""
-    made = new_lab(tmp_path_factory.mktemp("hosted") / "home", hosts=True)
-    made.up(print)
-    yield made
-    made.reset()
-    assert _left(made) == []
+def hosted() -> Iterator[LabOfTests]:
+    """Give a lab with real hosts; not in pytest's folders, which later sessions clear."""
+    with tempfile.TemporaryDirectory(prefix="citydc-") as folder:
+        made = new_lab(Path(folder) / "home", hosts=True)
+        made.up(print)
+        try:
+            yield made
+        finally:
+            made.reset()
+        assert _left(made) == []
 
 
 @pytest.fixture(scope="module")
