@@ -39,6 +39,7 @@ lint: setup
 	.venv/bin/mypy
 	for folder in $(TESTS); do .venv/bin/mypy $$folder; done
 	.venv/bin/yamllint --strict .
+	cd playbooks && ANSIBLE_CONFIG=ansible.cfg ../.venv/bin/ansible-lint --offline --strict
 
 unit: setup
 	.venv/bin/pytest tests/unit -n 2 --timeout 300 --cov --cov-report=term-missing:skip-covered
@@ -57,6 +58,7 @@ generate: setup
 	.venv/bin/python -m catalogue.schemas
 	.venv/bin/python -m infra.outputs
 	.venv/bin/python -m infra.inventory
+	.venv/bin/python -m playbooks.controls
 	.venv/bin/python -m policies.reference
 
 # Pins every package anew, for the Python of Debian 12 too; commit the result.

@@ -12,7 +12,8 @@ MAY_IMPORT = {
     "infra": {"catalogue"},
     "lab": {"catalogue", "infra", "citydc", "policies"},  # anything
     "policies": {"catalogue", "infra"},
-    "citydc": {"catalogue", "infra", "lab", "policies"},
+    "playbooks": {"catalogue", "infra"},
+    "citydc": {"catalogue", "infra", "lab", "playbooks", "policies"},
     "benchmarks": {"catalogue", "infra", "citydc", "lab", "policies"},
 }
 

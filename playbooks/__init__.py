@@ -1,0 +1,1 @@
+"""What makes servers hardened hosts: the playbooks, their inventory, the register of controls."""
