@@ -57,6 +57,7 @@ def inventory(outputs: Outputs, catalogue: Catalogue) -> Inventory:
                 "citydc_profile": outputs.profile.value,
                 "citydc_domain": f"{outputs.site}.{catalogue.city.domain}".rstrip("."),
                 "citydc_jump_host": outputs.jump_host,
+                "citydc_name_servers": list(map(str, site.name_servers)),
                 "citydc_endpoints": [one.model_dump(mode="json") for one in outputs.endpoints],
                 "citydc_networks": [one.model_dump(mode="json") for one in outputs.networks],
                 "citydc_buckets": [one.model_dump(mode="json") for one in outputs.buckets],

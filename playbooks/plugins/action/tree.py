@@ -17,8 +17,8 @@ class ActionModule(ActionBase):
     Writes what lies under the role's `templates/` folder (or under `source` in it) to the host.
 
     A template's path is the file's path, without `.j2`.  `modes` and `owners` ("owner:group") are
-    for paths that differ from 0644 and root:root; `folders` has modes of folders; `only` limits the
-    run to some paths.
+    for paths that differ from 0644 and root:root; `folders` has modes of folders, `contents` further
+    files; `without` leaves paths out.
     """
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
@@ -28,12 +28,12 @@ class ActionModule(ActionBase):
         source = given.pop("source", "")
         modes, owners = given.pop("modes", {}), given.pop("owners", {})
         without = given.pop("without", [])
-        folders = given.pop("folders", {})
+        folders, contents = given.pop("folders", {}), given.pop("contents", {})
         arguments = {
             **given,
             "files": [
                 {"path": path, "content": content, **_rights(path, "0644", modes, owners)}
-                for path, content in self._rendered(source, task_vars)
+                for path, content in [*self._rendered(source, task_vars), *contents.items()]
                 if path not in without
             ],
             "folders": [

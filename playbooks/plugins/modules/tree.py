@@ -51,6 +51,16 @@ options:
     description: What makes changed files effective.
     type: str
     default: ""
+  live:
+    description:
+      - What prints the state that the files have made.  When it prints something else than after
+        the last change, somebody changed the running state by hand, and C(apply) is run again.
+    type: str
+    default: ""
+  name:
+    description: What tells this tree from the others of the host; needed with C(live).
+    type: str
+    default: ""
   guard:
     description: The guard's name; without one, nothing is taken back later.
     type: str
@@ -66,6 +76,7 @@ options:
 """
 
 ROLLBACK = "/var/lib/citydc/rollback"
+LIVE = "/var/lib/citydc/live"
 LOCK = "/run/citydc-tree.lock"
 UNIT = "citydc-rollback-"
 
@@ -205,7 +216,7 @@ def _timer(name, verb):
 
 
 def disarm(name):
-    """Keep what was written."""
+    """Keep what was written; return whether it was still there to keep."""
     try:
         os.unlink(f"{ROLLBACK}/{name}/armed")
     except FileNotFoundError:
@@ -222,29 +233,60 @@ def take_back(name):
 
 
 def run(command):
-    """Run a command of the shell.  Raise RuntimeError with what it said."""
+    """Run a command of the shell and return what it printed.  Raise RuntimeError if it failed."""
     done = subprocess.run(["/bin/sh", "-c", command], check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+                          stderr=subprocess.PIPE)
     if done.returncode:
-        said = done.stdout.decode(errors="replace").strip()
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise RuntimeError(f"{command}: {said or done.returncode}")
+    return done.stdout
+
+
+def kept(name):
+    """Return what `live` printed after the last change, or None."""
+    state = current(f"{LIVE}/{name}")
+    return state[1] if state else None
+
+
+def printed(command):
+    """Return what a command prints, or nothing where it can't run yet."""
+    try:
+        return run(command)
+    except RuntimeError:
+        return b""
 
 
 def change(parameters, check_mode):
     """Do what is asked for; return the changes.  Raise RuntimeError, having put back all."""
-    name = parameters["guard"]
-    if name and not check_mode and os.path.exists(f"{ROLLBACK}/{name}/armed"):
-        take_back(name)
+    guard, live = parameters["guard"], parameters["live"]
+    if guard and not check_mode and os.path.exists(f"{ROLLBACK}/{guard}/armed"):
+        take_back(guard)
     states = dict(wanted(parameters, check_mode))
     changes = [
         Change(path, before, after)
         for path, after in states.items()
         if (before := current(path)) != after
     ]
-    if not changes or check_mode:
-        return changes
-    if name:
-        arm(name, changes, parameters["apply"], parameters["seconds"])
+    before = kept(parameters["name"])
+    found = printed(live) if live else before
+    if not changes and found == before:
+        return []
+    by_hand = [] if found == before else [Change(live, _text(before), _text(found))]
+    if not check_mode:
+        if guard:
+            arm(guard, changes, parameters["apply"], parameters["seconds"])
+        make(parameters, changes)
+        if live:
+            write(f"{LIVE}/{parameters['name']}", _text(run(live)))
+    return changes or by_hand
+
+
+def _text(content):
+    return None if content is None else ("file", content, 0o600, 0, 0)
+
+
+def make(parameters, changes):
+    """Write the changes and make them effective; put all back if anything fails."""
     effective = False
     try:
         for one in changes:
@@ -262,9 +304,8 @@ def change(parameters, check_mode):
                 write(one.path, one.before)
         if effective:
             subprocess.run(["/bin/sh", "-c", parameters["apply"]], check=False)
-        disarm(name)
+        disarm(parameters["guard"])
         raise
-    return changes
 
 
 def main():
@@ -277,6 +318,8 @@ def main():
             "absent": {"type": "list", "elements": "path", "default": []},
             "check": {"type": "str", "default": ""},
             "apply": {"type": "str", "default": ""},
+            "live": {"type": "str", "default": ""},
+            "name": {"type": "str", "default": ""},
             "guard": {"type": "str", "default": ""},
             "seconds": {"type": "int", "default": 60},
             "confirm": {"type": "str", "default": ""},
