@@ -50,8 +50,8 @@ class ActionModule(ActionBase):
         if self._task._role is None:  # noqa: SLF001  Ansible has no public name for it
             raise AnsibleActionFail("tree writes a role's templates: use it in a role")
         top = Path(self._task._role._role_path, "templates", source)  # noqa: SLF001
-        files = sorted(top.rglob("*.j2"))
-        if not files:
+        files = sorted(top.rglob("*.j2")) if source else []
+        if source and not files:
             raise AnsibleActionFail(f"{top} has no templates")
         templar = self._templar.copy_with_new_env(
             searchpath=[str(top), str(top.parent)], available_variables=task_vars
