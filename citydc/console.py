@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -132,3 +132,37 @@ class Steps:
     def log(self, message: str) -> None:
         """Say something the user should know now."""
         note(message)
+
+
+class HostSteps:
+    """Progress of work on hosts: on a terminal a line for each, nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar = Bar(
+            TextColumn("{task.fields[host]}"),
+            TextColumn("{task.completed} done"),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, host: str, task: str) -> None:
+        """A host is done with a task."""
+        if host not in self._tasks:
+            self._tasks[host] = self._bar.add_task("", total=None, host=host)
+        self._bar.update(self._tasks[host], advance=1, description=task[:60])

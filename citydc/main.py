@@ -13,7 +13,18 @@ from typer._click import ClickException  # typer gives it no public name
 
 from catalogue.errors import CityDCError
 from citydc import console
-from citydc.actions import check, comment, deploy, destroy, drift, lab, policy, preview
+from citydc.actions import (
+    check,
+    comment,
+    configure,
+    deploy,
+    destroy,
+    drift,
+    lab,
+    policy,
+    preview,
+    verify,
+)
 
 INTERRUPTED = 130  # as a shell counts what Ctrl-C ended
 
@@ -32,6 +43,8 @@ app.command("drift")(drift.drift)
 app.command("destroy")(destroy.destroy)
 app.command("policy")(policy.policy)
 app.command("comment")(comment.comment)
+app.command("configure")(configure.configure)
+app.command("verify")(verify.verify)
 app.add_typer(lab.app, name="lab")
 
 

@@ -85,7 +85,10 @@ class Verify(Model):
     off: list[str] | None = None
     """Units that neither run nor start, or that are not there."""
     files: dict[str, str] | None = None
-    """Paths with "mode owner:group", the mode being the widest allowed; "absent" for none."""
+    """
+    Paths with "mode owner:group", the mode being the widest allowed; "..., if there" for a file
+    that need not be there.
+    """
     lines: dict[str, list[str]] | None = None
     """Files with regular expressions, each of which a line in them matches."""
     no_lines: dict[str, list[str]] | None = None
@@ -95,8 +98,10 @@ class Verify(Model):
     modules: list[str] | None = None
     """Kernel modules that can't be loaded."""
     probes: list[Probe] | None = None
+    applied: list[Probe] | None = None
+    """What a host with a kernel of its own shows besides."""
     behaviour: Id | None = None
-    """A test in tests/hosts that looks at more than one answer."""
+    """What `playbooks.behaviours` judges by more than one answer."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:

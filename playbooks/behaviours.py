@@ -1,0 +1,310 @@
+"""What is judged by more than one answer of a host, or by what the inventory knows of it."""
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+EXCERPT = 300
+DYNAMIC_PORTS = {"udp": frozenset({546})}
+RULESET = "nft -j list table inet citydc"
+LISTENERS = "ss -Hlntu"
+ADDRESSES = "ip -j address"
+LINK = "networkctl --json=short list"
+RECORDS = (
+    "word=citydc-verify-$$; logger -p auth.info $word; sleep 1; "
+    "journalctl -q -n 200 -p info -t root --no-pager | grep -c $word; "
+    "for n in 1 2 3 4 5 6 7 8 9 10; do grep -q $word /var/log/auth.log && break; sleep 0.5; done; "
+    "grep -c $word /var/log/auth.log"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a host said to one command: standard output, error, the code, when (ISO 8601)."""
+
+    text: str
+    error: str
+    code: int
+    when: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the command failed."""
+        return self.code != 0
+
+    @property
+    def excerpt(self) -> str:
+        """What is shown of it."""
+        said = self.text or (self.error if self.failed else "")
+        return said if len(said) <= EXCERPT else said[:EXCERPT] + " ..."
+
+
+Answers = Mapping[str, Answer]
+
+
+class Verdict(NamedTuple):
+    """Whether it is as expected, and what was found."""
+
+    passed: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Commands, what is expected, and the judge."""
+
+    commands: tuple[str, ...]
+    expected: str
+    judge: Callable[[Answers], Verdict]
+
+
+Variables = Mapping[str, Any]
+Rule = tuple[str, str, int, str]
+"""Direction, protocol, port, prefix."""
+
+
+def flows(variables: Variables) -> list[Mapping[str, Any]]:
+    """Return the flows of a host: the catalogue's and its site's own."""
+    return [*variables["citydc_flows"], *variables.get("firewall_extra_flows", ())]
+
+
+def wanted_rules(variables: Variables) -> set[Rule]:
+    """Return what the host's flows let pass."""
+    families = ("ipv6",) if _profile(variables) == "ipv6-only" else ("ipv4", "ipv6")
+    return {
+        (one["direction"], one["protocol"], one["port"], str(ipaddress.ip_network(prefix)))
+        for one in flows(variables)
+        for family in families
+        for prefix in one[family]
+    }
+
+
+def found_rules(ruleset: str) -> set[Rule]:
+    """Return what the rules of nftables (as JSON) let pass by address and port."""
+    rules = set()
+    for item in json.loads(ruleset)["nftables"]:
+        rule = item.get("rule", {})
+        if rule.get("chain") in {"input", "output"} and {"accept": None} in rule["expr"]:
+            rules |= _of_rule(rule)
+    return rules
+
+
+def _of_rule(rule: Mapping[str, Any]) -> set[Rule]:
+    prefixes, ports = [], []
+    side = "saddr" if rule["chain"] == "input" else "daddr"
+    for one in rule["expr"]:
+        payload = one.get("match", {}).get("left", {})
+        payload = payload.get("payload", {}) if isinstance(payload, dict) else {}
+        if payload.get("field") == side:
+            prefixes = _values(one["match"]["right"])
+        elif payload.get("field") == "dport":
+            ports = [(payload["protocol"], port) for port in _values(one["match"]["right"])]
+        elif payload.get("field") == "sport":  # answers in older SSH connections
+            return set()
+    way = "ingress" if rule["chain"] == "input" else "egress"
+    return {(way, name, port, _prefix(one)) for one in prefixes or [None] for name, port in ports}
+
+
+def _values(right: Any) -> list[Any]:
+    return list(right["set"]) if isinstance(right, dict) and "set" in right else [right]
+
+
+def _prefix(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['prefix']['addr']}/{value['prefix']['len']}"
+    return str(ipaddress.ip_network(value)) if value else "any"
+
+
+def _firewall(variables: Variables) -> Behaviour:
+    wanted = wanted_rules(variables)
+
+    def judge(answers: Answers) -> Verdict:
+        if answers[RULESET].failed:
+            return Verdict(passed=False, found=answers[RULESET].error)
+        found = found_rules(answers[RULESET].text)
+        extra, missing = found - wanted, wanted - found
+        said = [
+            *(f"also {' '.join(map(str, one))}" for one in sorted(extra)),
+            *(f"missing {' '.join(map(str, one))}" for one in sorted(missing)),
+        ]
+        return Verdict(not said, "; ".join(said) or f"{len(found)} rules")
+
+    return Behaviour((RULESET,), f"{len(wanted)} rules, those of the catalogue's flows", judge)
+
+
+def _families(variables: Variables) -> Behaviour:
+    """Each flow that is declared for both families has rules in both."""
+    declared = [one for one in flows(variables) if one["ipv4"] and one["ipv6"]]
+
+    def judge(answers: Answers) -> Verdict:
+        if answers[RULESET].failed:
+            return Verdict(passed=False, found=answers[RULESET].error)
+        found = {
+            (way, name, port, ipaddress.ip_network(prefix).version)
+            for way, name, port, prefix in found_rules(answers[RULESET].text)
+            if prefix != "any"
+        }
+        versions = (6,) if _profile(variables) == "ipv6-only" else (4, 6)
+        missing = {
+            f"{one['direction']} {one['protocol']} {one['port']} in IPv{version}"
+            for one in declared
+            for version in versions
+            if (one["direction"], one["protocol"], one["port"], version) not in found
+        }
+        return Verdict(not missing, "; ".join(sorted(missing)) or f"{len(declared)} flows in both")
+
+    return Behaviour((RULESET,), "every flow in both families", judge)
+
+
+def _profile(variables: Variables) -> str:
+    return str(variables.get("ipv6_profile", "static"))
+
+
+class Listener(NamedTuple):
+    """A socket that waits for packets."""
+
+    protocol: str
+    address: str
+    port: int
+
+
+def listening(text: str) -> set[Listener]:
+    """Return the sockets that `ss` lists and that are reached from outside of the host."""
+    found = set()
+    for line in text.splitlines():
+        protocol, _, _, _, local = line.split()[:5]
+        address, _, port = local.rpartition(":")
+        address = address.strip("[]").partition("%")[0]
+        if address != "*" and ipaddress.ip_address(address).is_loopback:
+            continue
+        found.add(Listener(protocol, address, int(port)))
+    return found
+
+
+def _declared_ports(variables: Variables) -> set[tuple[str, int]]:
+    return {(one["protocol"], one["port"]) for one in flows(variables) if one["direction"] == "ingress"}
+
+
+def _listeners(variables: Variables) -> Behaviour:
+    declared = _declared_ports(variables)
+
+    def judge(answers: Answers) -> Verdict:
+        found = listening(answers[LISTENERS].text)
+        extra = sorted({(one.protocol, one.port) for one in found} - declared)
+        said = ", ".join(f"{port}/{protocol}" for protocol, port in extra)
+        return Verdict(not extra, said and f"also {said}")
+
+    ports = ", ".join(f"{port}/{protocol}" for protocol, port in sorted(declared))
+    return Behaviour((LISTENERS,), f"no listener but on {ports}", judge)
+
+
+def _listener_families(variables: Variables) -> Behaviour:
+    del variables
+
+    def judge(answers: Answers) -> Verdict:
+        versions: dict[tuple[str, int], set[int]] = {}
+        for one in listening(answers[LISTENERS].text):
+            both = {4, 6} if one.address == "*" else {ipaddress.ip_address(one.address).version}
+            versions.setdefault((one.protocol, one.port), set()).update(both)
+        alone = [
+            f"{port}/{protocol} on IPv{min(found)} alone"
+            for (protocol, port), found in sorted(versions.items())
+            if found == {4}
+        ]
+        return Verdict(not alone, ", ".join(alone))
+
+    return Behaviour((LISTENERS,), "every listener on IPv6 too", judge)
+
+
+def _accounts(variables: Variables) -> Behaviour:
+    people = [one["name"] for one in variables.get("base_administrators", ())
+              if one.get("state", "present") == "present"]
+    allowed = {"root", variables["citydc_host"]["image_user"], *people,
+               *variables.get("accounts_of_services", ())}
+    command = "awk -F: '$7~/sh$/{print $1}' /etc/passwd"
+
+    def judge(answers: Answers) -> Verdict:
+        found = set(answers[command].text.split())
+        extra = sorted(found - allowed)
+        return Verdict(not extra, ", ".join(extra) and f"also {', '.join(extra)}")
+
+    return Behaviour((command,), f"no account with a shell but {', '.join(sorted(allowed))}", judge)
+
+
+def _addresses(variables: Variables) -> Behaviour:
+    host = variables["citydc_host"]
+    wanted = {host["ipv6"]} if _profile(variables) != "slaac" else set()
+    if _profile(variables) != "ipv6-only":
+        wanted.add(host["ipv4"])
+
+    def judge(answers: Answers) -> Verdict:
+        found = {
+            one["local"]
+            for link in json.loads(answers[ADDRESSES].text or "[]")
+            for one in link["addr_info"]
+            if one["scope"] == "global"
+        }
+        strange = found - wanted if _profile(variables) != "slaac" else set()
+        passed = wanted <= found and not strange
+        return Verdict(passed, ", ".join(sorted(found)))
+
+    return Behaviour((ADDRESSES,), ", ".join(sorted(wanted)) or "an address by SLAAC", judge)
+
+
+def _advertisements(variables: Variables) -> Behaviour:
+    heard = _profile(variables) == "slaac"
+    setting = "grep -h ^IPv6AcceptRA= /etc/systemd/network/05-citydc.network"
+    routes = "ip -6 route show proto ra; ip -6 address show dynamic"
+    expected = "IPv6AcceptRA=yes" if heard else "IPv6AcceptRA=no"
+
+    def judge(answers: Answers) -> Verdict:
+        found = [answers[setting].text, answers[routes].text]
+        passed = found[0] == expected and (heard or not found[1])
+        return Verdict(passed, "; ".join(one for one in found if one))
+
+    return Behaviour((setting, routes), f"{expected}, and no route or address by any", judge)
+
+
+def _forwarding(variables: Variables) -> Behaviour:
+    jump = variables["citydc_host"]["tier"] == "bastion"
+    command = "sshd -T | grep -E '^(allowtcpforwarding|permitopen) '"
+    expected = {"allowtcpforwarding local", "permitopen *:22"} if jump else {
+        "allowtcpforwarding no", "permitopen any"}
+
+    def judge(answers: Answers) -> Verdict:
+        found = set(answers[command].text.splitlines())
+        return Verdict(found == expected, ", ".join(sorted(found)))
+
+    return Behaviour((command,), ", ".join(sorted(expected)), judge)
+
+
+def _records(variables: Variables) -> Behaviour:
+    del variables
+
+    def judge(answers: Answers) -> Verdict:
+        found = answers[RECORDS].text.split()
+        passed = len(found) == 2 and all(re.fullmatch(r"[1-9]\d*", one) for one in found)  # noqa: PLR2004  journal and file
+        return Verdict(passed, f"in the journal {found[:1]}, in auth.log {found[1:]}")
+
+    return Behaviour((RECORDS,), "a message in the journal and in auth.log", judge)
+
+
+BEHAVIOURS: Mapping[str, Callable[[Variables], Behaviour]] = {
+    "accounts": _accounts,
+    "addresses": _addresses,
+    "firewall": _firewall,
+    "firewall-families": _families,
+    "listeners": _listeners,
+    "listener-families": _listener_families,
+    "records": _records,
+    "router-advertisements": _advertisements,
+    "ssh-forwarding": _forwarding,
+}
+
+
+def known(names: Iterable[str]) -> bool:
+    """Return whether all are behaviours."""
+    return set(names) <= BEHAVIOURS.keys()
