@@ -162,7 +162,7 @@ class HostSteps:
         self._bar.stop()
 
     def step(self, host: str, task: str) -> None:
-        """A host is done with a task."""
+        """Note that a host is done with a task."""
         if host not in self._tasks:
             self._tasks[host] = self._bar.add_task("", total=None, host=host)
         self._bar.update(self._tasks[host], advance=1, description=task[:60])

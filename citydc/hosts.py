@@ -31,9 +31,7 @@ class Fleet:
 
         Raise BadInputError for a pattern that means none.
         """
-        groups = {
-            name: one["hosts"] for name, one in self.inventory.items() if "hosts" in one
-        }
+        groups = {name: one["hosts"] for name, one in self.inventory.items() if "hosts" in one}
         everyone = list(self.inventory["_meta"]["hostvars"])
         groups |= {"all": everyone, **{one: [one] for one in everyone}}
         if limit is None:
@@ -42,7 +40,10 @@ class Fleet:
         for part in limit.replace(":", ",").split(","):
             mark, name = (part[0], part[1:]) if part[:1] in {"!", "&"} else ("", part)
             meant = {
-                host for group, hosts in groups.items() if fnmatchcase(group, name) for host in hosts
+                host
+                for group, hosts in groups.items()
+                if fnmatchcase(group, name)
+                for host in hosts
             }
             if not meant:
                 raise BadInputError(
@@ -50,7 +51,9 @@ class Fleet:
                     place="--limit",
                     remedy=suggestion(name, groups, "host"),
                 )
-            found = found - meant if mark == "!" else found & meant if mark == "&" else found | meant
+            found = (
+                found - meant if mark == "!" else found & meant if mark == "&" else found | meant
+            )
         if not found:
             raise BadInputError("no host is left", place="--limit", why=f'"{limit}" means none')
         return [one for one in everyone if one in found]
@@ -68,7 +71,8 @@ def fleet(site_id: str, outputs_file: Path | None, way: Way) -> Fleet:
     known = catalogue.load(given)
     if site_id not in known.sites:
         raise BadInputError(
-            f'the catalogue has no site "{site_id}"', remedy=suggestion(site_id, known.sites, "site")
+            f'the catalogue has no site "{site_id}"',
+            remedy=suggestion(site_id, known.sites, "site"),
         )
     outputs = _of_file(outputs_file) if outputs_file else _of_stack(site_id)
     if outputs.site != site_id:

@@ -104,9 +104,10 @@ def prepare(
         ),
     )
     shared, single = variables
-    for name, content in (("group_vars/all.json", shared), *(
-        (f"host_vars/{host.name}.json", single.get(host.name, {})) for host in access.hosts
-    )):
+    for name, content in (
+        ("group_vars/all.json", shared),
+        *((f"host_vars/{host.name}.json", single.get(host.name, {})) for host in access.hosts),
+    ):
         file = folder / name
         file.parent.mkdir(mode=0o700, exist_ok=True)
         _write(file, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
@@ -119,7 +120,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def ssh_config(outputs: Outputs, folder: Path, way: Way) -> str:
-    """Return ssh_config(5) for all hosts of a site, by name and by address."""
+    """Return SSH's configuration for all hosts of a site, by name and by address."""
     mark = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
     parts = [HEAD.format(folder=folder, sockets=SOCKETS / mark)]
     if way.identity:

@@ -3,16 +3,14 @@
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 EXCERPT = 300
-DYNAMIC_PORTS = {"udp": frozenset({546})}
 RULESET = "nft -j list table inet citydc"
 LISTENERS = "ss -Hlntu"
 ADDRESSES = "ip -j address"
-LINK = "networkctl --json=short list"
 RECORDS = (
     "word=citydc-verify-$$; logger -p auth.info $word; sleep 1; "
     "journalctl -q -n 200 -p info -t root --no-pager | grep -c $word; "
@@ -185,7 +183,9 @@ def listening(text: str) -> set[Listener]:
 
 
 def _declared_ports(variables: Variables) -> set[tuple[str, int]]:
-    return {(one["protocol"], one["port"]) for one in flows(variables) if one["direction"] == "ingress"}
+    return {
+        (one["protocol"], one["port"]) for one in flows(variables) if one["direction"] == "ingress"
+    }
 
 
 def _listeners(variables: Variables) -> Behaviour:
@@ -220,10 +220,17 @@ def _listener_families(variables: Variables) -> Behaviour:
 
 
 def _accounts(variables: Variables) -> Behaviour:
-    people = [one["name"] for one in variables.get("base_administrators", ())
-              if one.get("state", "present") == "present"]
-    allowed = {"root", variables["citydc_host"]["image_user"], *people,
-               *variables.get("accounts_of_services", ())}
+    people = [
+        one["name"]
+        for one in variables.get("base_administrators", ())
+        if one.get("state", "present") == "present"
+    ]
+    allowed = {
+        "root",
+        variables["citydc_host"]["image_user"],
+        *people,
+        *variables.get("accounts_of_services", ()),
+    }
     command = "awk -F: '$7~/sh$/{print $1}' /etc/passwd"
 
     def judge(answers: Answers) -> Verdict:
@@ -271,8 +278,11 @@ def _advertisements(variables: Variables) -> Behaviour:
 def _forwarding(variables: Variables) -> Behaviour:
     jump = variables["citydc_host"]["tier"] == "bastion"
     command = "sshd -T | grep -E '^(allowtcpforwarding|permitopen) '"
-    expected = {"allowtcpforwarding local", "permitopen *:22"} if jump else {
-        "allowtcpforwarding no", "permitopen any"}
+    expected = (
+        {"allowtcpforwarding local", "permitopen *:22"}
+        if jump
+        else {"allowtcpforwarding no", "permitopen any"}
+    )
 
     def judge(answers: Answers) -> Verdict:
         found = set(answers[command].text.splitlines())
@@ -303,8 +313,3 @@ BEHAVIOURS: Mapping[str, Callable[[Variables], Behaviour]] = {
     "router-advertisements": _advertisements,
     "ssh-forwarding": _forwarding,
 }
-
-
-def known(names: Iterable[str]) -> bool:
-    """Return whether all are behaviours."""
-    return set(names) <= BEHAVIOURS.keys()

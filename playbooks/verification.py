@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from playbooks import behaviours
 from playbooks.behaviours import Answers, Verdict
-from playbooks.controls import Control, Probe, Status
+from playbooks.controls import Control, Probe, Status, Verify
 
 Proof = Literal["applied", "written"]
 
@@ -50,7 +50,9 @@ def applicable(controls: Iterable[Control], level: int) -> list[Control]:
     return [one for one in controls if one.status is Status.ENFORCED and level in one.levels]
 
 
-def commands(controls: Iterable[Control], variables: Mapping[str, Any], *, owned: bool) -> list[str]:
+def commands(
+    controls: Iterable[Control], variables: Mapping[str, Any], *, owned: bool
+) -> list[str]:
     """Return every command that a host is asked, each once."""
     found = {
         command: None
@@ -86,10 +88,28 @@ def checks(control: Control, variables: Mapping[str, Any], *, owned: bool) -> It
     if verify is None:
         return
     live = owned or not control.owned_kernel
-    for key, value in (verify.sysctl or {}).items():
-        yield _sysctl(key, value) if live else _line(SYSCTL_FILES, f"{re.escape(key)} = {value}")
+    yield from _of_kernel(verify, live=live)
+    yield from _of_software(verify, live=live)
+    yield from _of_files(verify)
     for option, pattern in (verify.sshd or {}).items():
         yield _sshd(option, pattern)
+    for probe in (*(verify.probes or ()), *((verify.applied or ()) if live else ())):
+        yield _probe(probe)
+    if verify.behaviour:
+        one = behaviours.BEHAVIOURS[verify.behaviour](variables)
+        yield Check(one.commands, one.expected, one.judge)
+
+
+def _of_kernel(verify: Verify, *, live: bool) -> Iterator[Check]:
+    for key, value in (verify.sysctl or {}).items():
+        yield _sysctl(key, value) if live else _line(SYSCTL_FILES, f"{re.escape(key)} = {value}")
+    for module in verify.modules or ():
+        yield _module(module, live=live)
+    for rule in verify.audit or ():
+        yield _audit(rule, AUDIT_LIVE if live else AUDIT_FILES)
+
+
+def _of_software(verify: Verify, *, live: bool) -> Iterator[Check]:
     for package in verify.packages or ():
         yield _package(package, installed=True)
     for package in verify.no_packages or ():
@@ -98,25 +118,29 @@ def checks(control: Control, variables: Mapping[str, Any], *, owned: bool) -> It
         yield _active(unit, running=live)
     for unit in verify.off or ():
         yield _off(unit)
+
+
+def _of_files(verify: Verify) -> Iterator[Check]:
     for path, rights in (verify.files or {}).items():
         yield _rights(path, rights)
     for path, patterns in (verify.lines or {}).items():
         yield from (_line(f"cat {path}", pattern) for pattern in patterns)
     for path, patterns in (verify.no_lines or {}).items():
         yield from (_no_line(f"cat {path}", pattern) for pattern in patterns)
-    for rule in verify.audit or ():
-        yield _audit(rule, AUDIT_LIVE if live else AUDIT_FILES)
-    for module in verify.modules or ():
-        yield _module(module, live=live)
-    for probe in (*(verify.probes or ()), *((verify.applied or ()) if live else ())):
-        yield _probe(probe)
-    if verify.behaviour:
-        one = behaviours.BEHAVIOURS[verify.behaviour](variables)
-        yield Check(one.commands, one.expected, one.judge)
 
 
 def _sysctl(key: str, value: str) -> Check:
-    return _equal(f"sysctl -n {key}", value, f"{key} = {value}")
+    """Look at a setting; a `*` in the key is for every interface, `all` and `default`."""
+    if "*" not in key:
+        return _equal(f"sysctl -n {key}", value, f"{key} = {value}")
+    command = f"cd /proc/sys && grep -H '' {key.replace('.', '/')}"
+
+    def judge_(answers: Answers) -> Verdict:
+        lines = answers[command].text.splitlines()
+        wrong = [one for one in lines if one.rpartition(":")[2] != value]
+        return Verdict(bool(lines) and not wrong, ", ".join(wrong) or f"{len(lines)} times {value}")
+
+    return Check((command,), f"{key} = {value}", judge_)
 
 
 def _equal(command: str, value: str, expected: str) -> Check:
@@ -160,7 +184,7 @@ def _off(unit: str) -> Check:
 
     def judge_(answers: Answers) -> Verdict:
         states = answers[command].text.split()
-        passed = states in (["inactive", "masked"], ["inactive", "not-found"])
+        passed = set(states) in ({"inactive", "masked"}, {"inactive", "not-found"})
         return Verdict(passed, f"{unit} {' '.join(states)}")
 
     return Check((command,), f"{unit} inactive, masked", judge_)

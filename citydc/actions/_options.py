@@ -21,7 +21,9 @@ EngineOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 LimitOption = Annotated[
     str | None,
-    typer.Option("--limit", metavar="PATTERN", help="Only these hosts or groups, as Ansible has it."),
+    typer.Option(
+        "--limit", metavar="PATTERN", help="Only these hosts or groups, as Ansible has it."
+    ),
 ]
 OutputsOption = Annotated[
     Path | None,

@@ -22,7 +22,7 @@ RULES = "rules"
 """What is named instead of a site to see the rules."""
 
 
-def policy(  # noqa: PLR0913 - each option is one of the command line
+def policy(
     site: Annotated[
         str, typer.Argument(metavar="SITE|rules", help='A site, or "rules" to list the rules.')
     ],

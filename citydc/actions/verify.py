@@ -1,4 +1,4 @@
-"""`citydc verify SITE`: does every host have every control?"""
+"""`citydc verify SITE`: whether every host has every control."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

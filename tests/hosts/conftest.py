@@ -1,7 +1,8 @@
 """
 The hosts under test, by the inventory; what they answer is asked once, all hosts at a time.
 
-    pytest tests/hosts -c tests/hosts/pytest.ini --inventory=SITE.citydc.yaml --ssh-config=ssh_config
+    pytest tests/hosts -c tests/hosts/pytest.ini
+        --inventory=main.citydc.yaml --ssh-config=ssh_config
 """
 
 import base64

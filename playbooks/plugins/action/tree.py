@@ -12,13 +12,13 @@ PATIENCE = 2.0
 """Seconds between two attempts to reach the host anew."""
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """
     Writes what lies under the role's `templates/` folder (or under `source` in it) to the host.
 
     A template's path is the file's path, without `.j2`.  `modes` and `owners` ("owner:group") are
-    for paths that differ from 0644 and root:root; `folders` has modes of folders, `contents` further
-    files; `without` leaves paths out.
+    for paths that differ from 0644 and root:root; `folders` has modes of folders, `contents`
+    further files.
     """
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
@@ -27,14 +27,12 @@ class ActionModule(ActionBase):
         given = dict(self._task.args)
         source = given.pop("source", "")
         modes, owners = given.pop("modes", {}), given.pop("owners", {})
-        without = given.pop("without", [])
         folders, contents = given.pop("folders", {}), given.pop("contents", {})
         arguments = {
             **given,
             "files": [
                 {"path": path, "content": content, **_rights(path, "0644", modes, owners)}
                 for path, content in [*self._rendered(source, task_vars), *contents.items()]
-                if path not in without
             ],
             "folders": [
                 {"path": path, **_rights(path, mode, {}, owners)} for path, mode in folders.items()

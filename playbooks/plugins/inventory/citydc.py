@@ -35,7 +35,7 @@ options:
 """
 
 
-class InventoryModule(BaseInventoryPlugin):
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
     """Gives the hosts, groups and variables to Ansible."""
 
     NAME = "citydc"
@@ -60,7 +60,9 @@ class InventoryModule(BaseInventoryPlugin):
         for name, value in data["all"]["vars"].items():
             found.set_variable("all", name, value)
         if self.get_option("ssh_config"):
-            found.set_variable("all", "ansible_ssh_extra_args", f"-F {self.get_option('ssh_config')}")
+            found.set_variable(
+                "all", "ansible_ssh_extra_args", f"-F {self.get_option('ssh_config')}"
+            )
         for host, variables in data["_meta"]["hostvars"].items():
             found.add_host(host)
             for name, value in variables.items():

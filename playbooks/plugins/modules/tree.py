@@ -11,10 +11,14 @@ import fcntl
 import grp
 import os
 import pwd
+import secrets
 import shlex
 import shutil
 import subprocess
-import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -75,9 +79,9 @@ options:
     default: ""
 """
 
-ROLLBACK = "/var/lib/citydc/rollback"
-LIVE = "/var/lib/citydc/live"
-LOCK = "/run/citydc-tree.lock"
+ROLLBACK = Path("/var/lib/citydc/rollback")
+LIVE = Path("/var/lib/citydc/live")
+LOCK = Path("/run/citydc-tree.lock")
 UNIT = "citydc-rollback-"
 
 SCRIPT = """#!/bin/sh
@@ -89,120 +93,125 @@ rm -rf {folder}
 """
 
 
+class State(NamedTuple):
+    """What a path is; a link has neither mode nor owner."""
+
+    kind: str
+    content: bytes = b""
+    mode: int = 0
+    owner: int = 0
+    group: int = 0
+
+    def shown(self) -> str:
+        """Describe it as Ansible shows differences."""
+        if self.kind == "file":
+            return self.content.decode(errors="replace")
+        return f"{self.kind} {self.content.decode()} {self.mode:04o} {self.owner}:{self.group}\n"
+
+
+@dataclass(frozen=True)
 class Change:
     """A path, what is there, and what must be."""
 
-    def __init__(self, path, before, after):
-        self.path, self.before, self.after = path, before, after
+    path: Path
+    before: State | None
+    after: State | None
 
-    def diff(self):
+    def diff(self) -> dict[str, str]:
         """Describe the change as Ansible shows it."""
         return {
-            "before_header": self.path,
-            "after_header": self.path,
-            "before": _shown(self.before),
-            "after": _shown(self.after),
+            "before_header": str(self.path),
+            "after_header": str(self.path),
+            "before": self.before.shown() if self.before else "",
+            "after": self.after.shown() if self.after else "",
         }
 
 
-def _shown(state):
-    if state is None:
-        return ""
-    kind, content, mode, owner, group = state
-    if kind == "file":
-        return content.decode(errors="replace")
-    return f"{kind} {content.decode()} {mode or 0:04o} {owner} {group}\n"
-
-
-def current(path):
-    """Return the state of a path: kind, content, mode, owner's and group's ids, or None."""
+def current(path: Path) -> State | None:
+    """Return the state of a path, None for nothing."""
     try:
-        found = os.lstat(path)
+        found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    mode = found.st_mode & 0o7777
-    if os.path.islink(path):
-        return ("link", os.readlink(path).encode(), None, None, None)
-    if os.path.isdir(path):
-        return ("folder", b"", mode, found.st_uid, found.st_gid)
-    with open(path, "rb") as file:
-        return ("file", file.read(), mode, found.st_uid, found.st_gid)
+    if path.is_symlink():
+        return State("link", os.fsencode(path.readlink()))
+    rights = (found.st_mode & 0o7777, found.st_uid, found.st_gid)
+    if path.is_dir():
+        return State("folder", b"", *rights)
+    return State("file", path.read_bytes(), *rights)
 
 
-def wanted(parameters, lenient):
-    """Yield each path with the state that it must have; None is for nothing."""
-    def owned(one):
+def wanted(parameters: Mapping[str, Any], *, lenient: bool) -> Iterator[tuple[Path, State | None]]:
+    """
+    Yield each path with the state that it must have; None is for nothing.
+
+    Raise KeyError for an account that is not there, unless lenient: in a check run the package that
+    makes it may be missing still.
+    """
+
+    def owned(one: Mapping[str, str]) -> tuple[int, int]:
         try:
             return pwd.getpwnam(one["owner"]).pw_uid, grp.getgrnam(one["group"]).gr_gid
         except KeyError:
-            if lenient:  # in a check run the package that makes the account is not there yet
+            if lenient:
                 return 0, 0
             raise
 
     for one in parameters["folders"]:
-        yield one["path"], ("folder", b"", int(one["mode"], 8), *owned(one))
+        yield Path(one["path"]), State("folder", b"", int(one["mode"], 8), *owned(one))
     for one in parameters["files"]:
-        yield one["path"], ("file", one["content"].encode(), int(one["mode"], 8), *owned(one))
+        content = one["content"].encode()
+        yield Path(one["path"]), State("file", content, int(one["mode"], 8), *owned(one))
     for path, target in parameters["links"].items():
-        yield path, ("link", target.encode(), None, None, None)
+        yield Path(path), State("link", target.encode())
     for path in parameters["absent"]:
-        yield path, None
+        yield Path(path), None
 
 
-def write(path, state):
+def write(path: Path, state: State | None) -> None:
     """Make the path what it must be, in one step: no reader sees half a file."""
     if state is None:
-        if os.path.lexists(path):
-            os.unlink(path)
-        return
-    kind, content, mode, owner, group = state
-    if kind == "folder":
-        os.makedirs(path, exist_ok=True)
-        os.chown(path, owner, group)
-        os.chmod(path, mode)
-        return
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    if os.path.isdir(path) and not os.path.islink(path):
-        raise OSError(f"{path} is a folder")
-    if kind == "link":
-        new = tempfile.mktemp(prefix=".citydc-", dir=os.path.dirname(path))
-        os.symlink(content.decode(), new)
+        path.unlink(missing_ok=True)
+    elif state.kind == "folder":
+        path.mkdir(parents=True, exist_ok=True)
+        os.chown(path, state.owner, state.group)
+        path.chmod(state.mode)
     else:
-        descriptor, new = tempfile.mkstemp(prefix=".citydc-", dir=os.path.dirname(path))
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            os.fchown(descriptor, owner, group)
-            os.fchmod(descriptor, mode)
-            file.flush()
-            os.fsync(descriptor)
-    os.replace(new, path)
-
-
-def arm(name, changes, apply, seconds):
-    """Save what is there and set the timer that puts it back."""
-    folder = f"{ROLLBACK}/{name}"
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder, mode=0o700)
-    commands = []
-    for number, one in enumerate(changes):
-        path = shlex.quote(one.path)
-        if one.before is None:
-            commands.append(f"rm -f {path} 2>/dev/null || rmdir {path}")
-        elif one.before[0] == "folder":
-            _, _, mode, owner, group = one.before
-            commands.append(f"chown {owner}:{group} {path}; chmod {mode:o} {path}")
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        new = path.with_name(f".citydc-{secrets.token_hex(8)}")
+        if state.kind == "link":
+            new.symlink_to(os.fsdecode(state.content))
         else:
-            saved = f"{folder}/{number}"
-            run(f"cp -a {path} {saved}")
-            commands.append(f"rm -f {path}; cp -a {saved} {path}")
-    with open(f"{folder}/rollback", "w") as file:
-        apply = f"{apply} || true" if apply else ""
-        file.write(
-            SCRIPT.format(name=name, folder=folder, commands="\n".join(commands), apply=apply)
+            _write_file(new, state)
+        new.replace(path)
+
+
+def _write_file(path: Path, state: State) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(state.content)
+        os.fchown(descriptor, state.owner, state.group)
+        os.fchmod(descriptor, state.mode)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def arm(name: str, changes: Sequence[Change], apply: str, seconds: int) -> None:
+    """Save what is there and set the timer that puts it back."""
+    folder = ROLLBACK / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    commands = [_putting_back(one, folder / str(number)) for number, one in enumerate(changes)]
+    (folder / "rollback").write_text(
+        SCRIPT.format(
+            name=name,
+            folder=folder,
+            commands="\n".join(commands),
+            apply=f"({apply}) || true" if apply else "",
         )
+    )
     os.sync()
-    with open(f"{folder}/armed", "w"):
-        pass
+    (folder / "armed").touch()
     _timer(name, "stop")
     run(
         f"systemd-run --quiet --collect --unit={UNIT}{name} --on-active={seconds}"
@@ -210,45 +219,51 @@ def arm(name, changes, apply, seconds):
     )
 
 
-def _timer(name, verb):
-    subprocess.run(["systemctl", "--quiet", verb, f"{UNIT}{name}.timer"], check=False,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _putting_back(one: Change, saved: Path) -> str:
+    """Save a path and return the command that puts it back."""
+    path = shlex.quote(str(one.path))
+    if one.before is None:
+        return f"rm -f {path} 2>/dev/null || rmdir {path}"
+    if one.before.kind == "folder":
+        rights = f"{one.before.owner}:{one.before.group}"
+        return f"chown {rights} {path}; chmod {one.before.mode:o} {path}"
+    run(f"cp -a {path} {saved}")
+    return f"rm -f {path}; cp -a {saved} {path}"
 
 
-def disarm(name):
+def _timer(name: str, verb: str) -> None:
+    silent = subprocess.DEVNULL
+    words = ["systemctl", "--quiet", verb, f"{UNIT}{name}.timer"]
+    subprocess.run(words, check=False, stdout=silent, stderr=silent)  # noqa: S603  by roles alone
+
+
+def disarm(name: str) -> bool:
     """Keep what was written; return whether it was still there to keep."""
     try:
-        os.unlink(f"{ROLLBACK}/{name}/armed")
+        (ROLLBACK / name / "armed").unlink()
     except FileNotFoundError:
         return False
     _timer(name, "stop")
-    shutil.rmtree(f"{ROLLBACK}/{name}", ignore_errors=True)
+    shutil.rmtree(ROLLBACK / name, ignore_errors=True)
     return True
 
 
-def take_back(name):
+def take_back(name: str) -> None:
     """Put back now what an earlier run left unconfirmed."""
     _timer(name, "stop")
     run(f"sh {ROLLBACK}/{name}/rollback")
 
 
-def run(command):
+def run(command: str) -> bytes:
     """Run a command of the shell and return what it printed.  Raise RuntimeError if it failed."""
-    done = subprocess.run(["/bin/sh", "-c", command], check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE)
+    done = subprocess.run(["/bin/sh", "-c", command], check=False, capture_output=True)  # noqa: S603  by roles alone
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise RuntimeError(f"{command}: {said or done.returncode}")
     return done.stdout
 
 
-def kept(name):
-    """Return what `live` printed after the last change, or None."""
-    state = current(f"{LIVE}/{name}")
-    return state[1] if state else None
-
-
-def printed(command):
+def printed(command: str) -> bytes:
     """Return what a command prints, or nothing where it can't run yet."""
     try:
         return run(command)
@@ -256,36 +271,32 @@ def printed(command):
         return b""
 
 
-def change(parameters, check_mode):
+def change(parameters: Mapping[str, Any], *, check_mode: bool) -> list[Change]:
     """Do what is asked for; return the changes.  Raise RuntimeError, having put back all."""
     guard, live = parameters["guard"], parameters["live"]
-    if guard and not check_mode and os.path.exists(f"{ROLLBACK}/{guard}/armed"):
+    if guard and not check_mode and (ROLLBACK / guard / "armed").exists():
         take_back(guard)
-    states = dict(wanted(parameters, check_mode))
+    states = dict(wanted(parameters, lenient=check_mode))
     changes = [
         Change(path, before, after)
         for path, after in states.items()
         if (before := current(path)) != after
     ]
-    before = kept(parameters["name"])
-    found = printed(live) if live else before
+    noted = LIVE / parameters["name"]
+    before = current(noted) if live else None
+    found = State("file", printed(live), 0o600) if live else None
     if not changes and found == before:
         return []
-    by_hand = [] if found == before else [Change(live, _text(before), _text(found))]
     if not check_mode:
         if guard:
             arm(guard, changes, parameters["apply"], parameters["seconds"])
         make(parameters, changes)
         if live:
-            write(f"{LIVE}/{parameters['name']}", _text(run(live)))
-    return changes or by_hand
+            write(noted, State("file", run(live), 0o600))
+    return changes or [Change(noted, before, found)]
 
 
-def _text(content):
-    return None if content is None else ("file", content, 0o600, 0, 0)
-
-
-def make(parameters, changes):
+def make(parameters: Mapping[str, Any], changes: Sequence[Change]) -> None:
     """Write the changes and make them effective; put all back if anything fails."""
     effective = False
     try:
@@ -298,17 +309,18 @@ def make(parameters, changes):
             run(parameters["apply"])
     except (OSError, RuntimeError):
         for one in reversed(changes):
-            if one.after and one.after[0] == "folder" and one.before is None:
-                os.rmdir(one.path)
+            if one.before is None and one.path.is_dir() and not one.path.is_symlink():
+                one.path.rmdir()
             else:
                 write(one.path, one.before)
         if effective:
-            subprocess.run(["/bin/sh", "-c", parameters["apply"]], check=False)
-        disarm(parameters["guard"])
+            subprocess.run(["/bin/sh", "-c", parameters["apply"]], check=False)  # noqa: S603  by roles alone
+        if parameters["guard"]:
+            disarm(parameters["guard"])
         raise
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
@@ -329,14 +341,14 @@ def main():
     if module.params["confirm"]:
         module.exit_json(changed=False, confirmed=disarm(module.params["confirm"]))
     try:
-        with open(LOCK, "w") as lock:
+        with LOCK.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # of a run that was cut off, and goes on here
-            changes = change(module.params, module.check_mode)
+            changes = change(module.params, check_mode=module.check_mode)
     except (OSError, RuntimeError, KeyError) as error:
         module.fail_json(msg=f"nothing was changed: {error}")
     module.exit_json(
         changed=bool(changes),
-        paths=[one.path for one in changes],
+        paths=[str(one.path) for one in changes],
         diff=[one.diff() for one in changes],
     )
 
