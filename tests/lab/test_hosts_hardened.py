@@ -1,0 +1,294 @@
+"""Two bare hosts, configured, verified, changed by hand, cut off: in this order."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hardened import GATEWAYS, OUTWARD, PARTS, VARIABLES, Site, addresses
+from lab_helpers import wait_for
+
+from lab.hosts import machine, tree
+from lab.hosts.command import CommandError
+from lab.hosts.segment import BRIDGE, Segment
+
+WEB, DATA = PARTS
+BOTH = (4, 6)
+SEED = 58
+KILLS = 4
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give a site with two bare hosts that are up."""
+    base = tree.ensure(print)
+    with Segment(*GATEWAYS, outward=True) as segment:
+        made = Site(tmp_path_factory.mktemp("site"), segment)
+        made.start(base)
+        yield made
+
+
+def _tasks(run: dict[str, Any], name: str) -> list[str]:
+    return sorted(one["task"] for one in run["changes"] if one["host"] == name)
+
+
+def test_check_run_predicts_the_run_and_the_second_run_changes_nothing(site: Site) -> None:
+    """What a check run says would change is what changes, on bare hosts; then nothing does."""
+    predicted = site.result("configure", "--check")
+    done = site.result("configure")
+    again = site.result("configure")
+    assert {name: _tasks(done, name) for name in PARTS} == {
+        name: _tasks(predicted, name) for name in PARTS
+    }
+    assert _tasks(done, WEB)
+    assert again["changes"] == []
+    assert [one["name"] for one in again["hosts"]] == sorted(PARTS)
+
+
+def test_every_enforced_control_is_found(site: Site) -> None:
+    """The register's enforced controls pass on every host; the evidence tells on which kernel."""
+    found = site.result("verify")
+    assert found["failed"] == []
+    assert found["controls"] >= 200
+    assert found["hosts"] == len(PARTS)
+    assert 0 < found["written"] < found["passed"] == found["controls"] * len(PARTS)
+
+
+def test_what_is_changed_by_hand_is_found_and_repaired(site: Site) -> None:
+    """An sshd option, a rule, a setting, a package and an account are each found by their control."""
+    host = site.hosts[WEB]
+    host.run("sed", "-i", "s/^MaxAuthTries .*/MaxAuthTries 6/", "/etc/ssh/sshd_config")
+    host.run("nft", "add", "rule", "inet", "citydc", "input", "tcp", "dport", "8080", "accept")
+    host.run("sysctl", "-qw", "net.ipv4.conf.eth0.accept_redirects=1")
+    host.run("dpkg", "--remove", "debsums")
+    host.run("useradd", "--create-home", "--shell", "/bin/bash", "mallory")
+    by_hand = {
+        "ssh-auth-tries", "firewall-flows", "ipv4-accept-redirects",
+        "debsums-installed", "accounts-known",
+    }  # fmt: skip
+    found = site.result("verify", code=1)
+    assert {one["control"] for one in found["failed"] if one["host"] == WEB} >= by_hand
+    assert not [one for one in found["failed"] if one["host"] != WEB]
+
+    repaired = site.result("configure")
+    assert not _tasks(repaired, DATA)
+    after = site.result("verify", "--limit", WEB, code=1)
+    assert {one["control"] for one in after["failed"]} == {"accounts-known"}
+    host.run("userdel", "--remove", "mallory")
+
+
+def _opens(site: Site, name: str | None, address: str, port: int) -> bool:
+    """Say whether a connection from the host (None: from the segment) comes about."""
+    code = f"import socket; socket.create_connection(({address!r}, {port}), 2)"
+    run = site.hosts[name].run if name else site.segment.run
+    try:
+        run("python3" if name else sys.executable, "-c", code)
+    except CommandError:
+        return False
+    return True
+
+
+def test_packets_pass_as_the_flows_say_in_both_families(site: Site) -> None:
+    """A declared flow passes; other callers, other ports and other callees are dropped."""
+    data, web = site.hosts[DATA], site.hosts[WEB]
+    for host, port in ((data, 5432), (data, 5433), (web, 5432)):
+        host.run("systemd-run", "-q", f"--unit=listen-{port}", "python3", "-m", "http.server",
+                 "--bind", "::", port)  # fmt: skip
+    for address, other in zip(addresses(DATA), addresses(WEB), strict=True):
+        wait_for(lambda address=address: _opens(site, WEB, address, 5432))
+        assert not _opens(site, None, address, 5432)
+        assert not _opens(site, WEB, address, 5433)
+        assert not _opens(site, DATA, other, 5432)
+        assert not _opens(site, WEB, address, 22)
+        assert _opens(site, None, address, 22)
+        site.segment.run("ping", "-c1", "-W2", address)
+    for host, port in ((data, 5432), (data, 5433), (web, 5432)):
+        host.run("systemctl", "stop", f"listen-{port}")
+
+
+def test_path_mtu_of_1280_is_found(site: Site) -> None:
+    """A packet that is too big for the path is answered, and the host heeds the answer."""
+    web = site.hosts[WEB]
+    site.segment.run("ip", "-6", "route", "add", "2001:db8:dead::/64", "dev", "lo", "mtu", 1280)
+    site.segment.run("ip", "-6", "address", "add", "2001:db8:dead::1/128", "dev", "lo")
+    with contextlib.suppress(CommandError):
+        web.run("ping", "-6", "-c3", "-W1", "-M", "want", "-s", 1400, "2001:db8:dead::1")
+    web.run("ping", "-6", "-c2", "-W2", "-s", 1400, "2001:db8:dead::1")
+
+
+ADVERTISE = """
+import socket, struct
+index = socket.if_nametoindex("{bridge}")
+prefix = socket.inet_pton(socket.AF_INET6, "2001:db8:bad::")
+option = struct.pack("!BBBBLLL16s", 3, 4, 64, 0xC0, 3600, 3600, 0, prefix)
+packet = struct.pack("!BBHBBHLL", 134, 0, 0, 64, 0, 1800, 0, 0) + option
+sender = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+sender.sendto(packet, ("ff02::1", 0, 0, index))
+"""
+
+
+def _network(site: Site, name: str) -> str:
+    run = site.hosts[name].run
+    words = ("-6", "-o", "address"), ("-6", "route"), ("-4", "route")
+    return "".join(run("ip", *one) for one in words)
+
+
+def test_rogue_router_advertisement_changes_nothing(site: Site) -> None:
+    """An advertisement that a plain Linux host heeds is not heeded by hardened ones."""
+    before = {name: _network(site, name) for name in PARTS}
+    victim = machine.new_name("citydc")
+    machine.make_namespace(victim)
+    try:
+        end = ("peer", "name", "victim", "netns", victim)
+        site.segment.run("ip", "link", "add", "pvictim", "type", "veth", *end)
+        site.segment.run("ip", "link", "set", "pvictim", "master", BRIDGE, "up")
+        machine.sysctl(victim, net__ipv6__conf__victim__accept_ra=2)
+        machine.inside(victim, "ip", "link", "set", "victim", "up")
+
+        def heeded() -> bool:
+            site.segment.run(sys.executable, "-c", ADVERTISE.format(bridge=BRIDGE))
+            return "2001:db8:bad:" in machine.inside(victim, "ip", "-6", "address")
+
+        wait_for(heeded)
+    finally:
+        subprocess.run(["ip", "netns", "delete", victim], check=True)
+    assert {name: _network(site, name) for name in PARTS} == before
+
+
+def test_logins_by_password_or_as_root_or_with_an_unknown_key_are_refused(site: Site) -> None:
+    """Only the registered key of the named account gets in."""
+    config = str(site.folder / ".state/hosts/main/ssh_config")
+    plain = ["ssh", "-F", config, "-o", "ControlPath=none"]
+    site.segment.run(*plain, WEB, "true")
+    refused = [
+        ["-l", "root"],
+        ["-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=password"],
+        ["-o", "IdentityFile=/dev/null", "-o", "IdentitiesOnly=yes", "-F", "none",
+         "-o", f"UserKnownHostsFile={site.folder}/.state/hosts/main/known_hosts",
+         "-o", f"HostKeyAlias={WEB}", "-o", "BatchMode=yes"],
+    ]  # fmt: skip
+    for words in refused:
+        target = WEB if "none" not in words else f"debian@{addresses(WEB)[1]}"
+        with pytest.raises(CommandError, match="Permission denied"):
+            site.segment.run(*plain[: 1 if "none" in words else None], *words, target, "true")
+
+
+def test_change_that_locks_out_is_taken_back(site: Site) -> None:
+    """Rules without a way in are taken back by themselves, and the run says so."""
+    site.set_variables({**VARIABLES, "firewall_extra_flows": OUTWARD, "rollback_seconds": 10})
+    try:
+        code, out, err = site.run("configure", "--tags", "firewall", "--limit", WEB)
+    finally:
+        site.set_variables(VARIABLES)
+    assert code == 3, out + err
+    assert "firewall" in err
+    wait_for(lambda: site.ssh(WEB, "true").returncode == 0)
+    assert site.result("configure", "--tags", "firewall", "--limit", WEB)["changes"] == []
+
+
+def test_wrong_input_changes_nothing_and_says_what(site: Site) -> None:
+    """An unknown tag, host, variable, or a value of the wrong kind: code 2, by its name."""
+    assert _error(site, "--tags", "firewal") == (2, 'the playbooks have no tag "firewal"')
+    assert _error(site, "--limit", "lgsp-gatway-1")[0] == 2
+    try:
+        site.set_variables({**VARIABLES, "ssh_max_auth_trys": 3})
+        code, said = _error(site)
+        assert (code, "ssh_max_auth_trys" in said) == (2, True)
+        site.set_variables({**VARIABLES, "ssh_max_auth_tries": "many"})
+        code, _, err = site.run("configure", "--tags", "ssh", "--limit", WEB)
+        assert code == 2
+        assert "ssh_max_auth_tries" in err
+    finally:
+        site.set_variables(VARIABLES)
+
+
+def _error(site: Site, *arguments: str) -> tuple[int, str]:
+    code, _, err = site.run("configure", *arguments)
+    return code, err.partition("error: ")[2].partition("\n")[0].rpartition(": ")[2]
+
+
+def test_others_go_on_without_the_unreachable_and_the_unsupported(site: Site) -> None:
+    """A host that is not there and one of another release fail; the others are done."""
+    data = site.hosts[DATA]
+    release = data.run("cat", "/etc/os-release")
+    data.run(
+        "sh", "-c", "sed -i 's/VERSION_ID=.*/VERSION_ID=\"11\"/; s/^VERSION=.*//' /etc/os-release"
+    )
+    known = site.folder / ".state/hosts/main/known_hosts"
+    keys = known.read_text()
+    known.write_text(keys + keys.replace(WEB, "lgsp-gateway-9").splitlines()[0] + "\n")
+    site.set_outputs([*PARTS, "lgsp-gateway-9"])
+    try:
+        found = site.result("configure", "--tags", "time", code=3)
+    finally:
+        site.set_outputs(list(PARTS))
+        known.write_text(keys)
+        data.run("tee", "/usr/lib/os-release", stdin=release)
+    assert [one["host"] for one in found["unreachable"]] == ["lgsp-gateway-9"]
+    assert [one["host"] for one in found["failures"]] == [DATA]
+    assert "debian-11, which is not supported" in found["failures"][0]["said"]
+    done = {one["name"]: one for one in found["hosts"]}
+    assert done[WEB]["failed"] == done[WEB]["unreachable"] == 0 < done[WEB]["ok"]
+
+
+def test_killed_at_any_time_the_hosts_stay_reachable(site: Site) -> None:
+    """Whenever the run is killed, hosts are reachable again by themselves; the next run converges."""
+    chance = random.Random(SEED)  # noqa: S311  no secret
+    for number in range(KILLS):
+        changed = {
+            "ssh_login_grace_seconds": 20 + number,
+            "firewall_log_per_minute": 11 + number,
+            "authentication_attempts": 4 - number % 2,
+            "kernel_settings": {"net.ipv4.tcp_timestamps": 1, "kernel.panic": 60 + number},
+        }
+        site.set_variables({**VARIABLES, **changed, "rollback_seconds": 5})
+        process = site.start_citydc("configure", "--tags", "firewall,ssh,authentication,kernel")
+        time.sleep(chance.uniform(3, 20))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        for name in PARTS:
+            wait_for(lambda name=name: site.ssh(name, "sudo -n true").returncode == 0)
+    site.set_variables(VARIABLES)
+    site.result("configure")
+    assert site.result("configure")["changes"] == []
+
+
+def test_reboot_loses_nothing(site: Site) -> None:
+    """A rebooted host has its addresses, the link-local one too, its rules and every control."""
+    host = site.hosts[WEB]
+    before = host.run("ip", "-6", "-br", "address", "show", "dev", "eth0").split()[2:]
+    host.reboot()
+    host.wait_until_up()
+    wait_for(lambda: site.ssh(WEB, "true").returncode == 0)
+    assert host.run("ip", "-6", "-br", "address", "show", "dev", "eth0").split()[2:] == before
+    assert site.result("verify", "--limit", WEB)["failed"] == []
+    assert site.result("configure", "--limit", WEB)["changes"] == []
+
+
+def test_outside_yardsticks_are_met(site: Site) -> None:
+    """Lynis's hardening index is 85 or more; ssh-audit has no failure and no warning."""
+    tool = Path(sys.executable).with_name("ssh-audit")
+    for address in addresses(WEB):
+        site.segment.run(tool, "--level=warn", address)
+    host = site.hosts[WEB]
+    host.run("sh", "-c", "apt-get install -qq -y --no-install-recommends lynis >/dev/null 2>&1")
+    host.run("lynis", "audit", "system", "--quick", "--quiet", "--no-colors")
+    report = host.run("cat", "/var/log/lynis-report.dat")
+    index = next(one for one in report.splitlines() if one.startswith("hardening_index="))
+    assert int(index.partition("=")[2]) >= 85, _left(report)
+
+
+def _left(report: str) -> str:
+    lines = [
+        one for one in report.splitlines() if one.startswith(("warning", "suggestion", "hard"))
+    ]
+    return "\n".join(lines)
