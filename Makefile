@@ -59,6 +59,7 @@ generate: setup
 	.venv/bin/python -m infra.outputs
 	.venv/bin/python -m infra.inventory
 	.venv/bin/python -m playbooks.controls
+	.venv/bin/python -m playbooks.reference
 	.venv/bin/python -m policies.reference
 
 # Pins every package anew, for the Python of Debian 12 too; commit the result.

@@ -176,10 +176,16 @@ def listening(text: str) -> set[Listener]:
         protocol, _, _, _, local = line.split()[:5]
         address, _, port = local.rpartition(":")
         address = address.strip("[]").partition("%")[0]
-        if address != "*" and ipaddress.ip_address(address).is_loopback:
+        if address != "*" and _is_loopback(address):
             continue
         found.add(Listener(protocol, address, int(port)))
     return found
+
+
+def _is_loopback(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    mapped = found.ipv4_mapped if found.version == 6 else None  # noqa: PLR2004  IPv6
+    return (mapped or found).is_loopback
 
 
 def _declared_ports(variables: Variables) -> set[tuple[str, int]]:

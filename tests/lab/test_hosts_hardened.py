@@ -62,7 +62,7 @@ def test_every_enforced_control_is_found(site: Site) -> None:
 
 
 def test_what_is_changed_by_hand_is_found_and_repaired(site: Site) -> None:
-    """An sshd option, a rule, a setting, a package and an account are each found by their control."""
+    """An sshd option, a rule, a setting, a package, an account: each is found by its control."""
     host = site.hosts[WEB]
     host.run("sed", "-i", "s/^MaxAuthTries .*/MaxAuthTries 6/", "/etc/ssh/sshd_config")
     host.run("nft", "add", "rule", "inet", "citydc", "input", "tcp", "dport", "8080", "accept")
@@ -241,7 +241,7 @@ def test_others_go_on_without_the_unreachable_and_the_unsupported(site: Site) ->
 
 
 def test_killed_at_any_time_the_hosts_stay_reachable(site: Site) -> None:
-    """Whenever the run is killed, hosts are reachable again by themselves; the next run converges."""
+    """Whenever it is killed, hosts become reachable by themselves; the next run converges."""
     chance = random.Random(SEED)  # noqa: S311  no secret
     for number in range(KILLS):
         changed = {

@@ -1,0 +1,249 @@
+"""Checks and behaviours, judged by answers that hosts gave."""
+
+import json
+from typing import Any
+
+import pytest
+
+from playbooks import behaviours, verification
+from playbooks.behaviours import BEHAVIOURS, Answer
+from playbooks.controls import Control
+
+FLOWS = [
+    {"direction": "ingress", "protocol": "tcp", "port": 22, "peer": "bastion",
+     "ipv4": ["10.0.0.0/26"], "ipv6": ["fd00::/64"]},
+    {"direction": "egress", "protocol": "tcp", "port": 443, "peer": "mirror",
+     "ipv4": ["10.9.0.0/28"], "ipv6": ["fd09::/64"]},
+]  # fmt: skip
+HOST: dict[str, Any] = {
+    "citydc_host": {
+        "image_user": "debian", "tier": "web", "ipv4": "10.0.0.16", "ipv6": "fd00::10",
+    },
+    "citydc_flows": FLOWS,
+}  # fmt: skip
+
+
+def _control(*, owned_kernel: bool = False, **verify: Any) -> Control:
+    return Control.model_validate(
+        {
+            "id": "some-control",
+            "title": {"vi": "Điều", "en": "Thing"},
+            "status": "enforced",
+            "role": "base",
+            "owned_kernel": owned_kernel,
+            "verify": verify,
+        }
+    )
+
+
+def _answer(text: str, error: str = "", code: int = 0) -> Answer:
+    return Answer(text, error, code, "2026-01-01T00:00:00+00:00")
+
+
+CASES = [
+    ({"sysctl": {"net.a.b": "0"}}, "0", "1"),
+    ({"sysctl": {"net.a.*.b": "0"}}, "net/a/x/b:0\nnet/a/y/b:0", "net/a/x/b:0\nnet/a/y/b:1"),
+    ({"sysctl": {"net.a.*.b": "0"}}, "net/a/x/b:0", ""),
+    ({"sshd": {"maxauthtries": "[1-3]"}}, "port 22\nmaxauthtries 3", "maxauthtries 6"),
+    ({"sshd": {"maxauthtries": "[1-3]"}}, "maxauthtries 3", "port 22"),
+    ({"packages": ["sudo"]}, "sudo installed", "sudo config-files"),
+    ({"no_packages": ["cups"]}, "cups-common installed", "cups installed"),
+    ({"active": ["a.service"]}, "active\nenabled", "active\ndisabled"),
+    ({"active": ["a.service"]}, "active\nenabled", "failed\nenabled"),
+    ({"off": ["a.target"]}, "masked\ninactive", "loaded\nactive"),
+    ({"files": {"/a": "0640 root:adm"}}, "600 root:adm", "644 root:adm"),
+    ({"files": {"/a": "0640 root:adm"}}, "640 root:adm", "640 root:root"),
+    ({"files": {"/a": "0640 root:adm"}}, "640 root:adm", ""),
+    ({"lines": {"/a": [r"deny\s*=\s*5"]}}, "# deny = 4\ndeny = 5", "# deny = 5"),
+    ({"no_lines": {"/a": [".*Debian.*"]}}, "hello", "Debian 12"),
+    ({"probes": [{"command": "x", "is": ""}]}, "", "found"),
+    ({"probes": [{"command": "x", "matches": "^b$"}]}, "a\nb", "ab"),
+    ({"probes": [{"command": "x", "lacks": "^b$"}]}, "ab", "a\nb"),
+    ({"probes": [{"command": "x", "at_most": 3}]}, "3", "4"),
+    ({"modules": ["hfs"]}, "install /bin/false", "insmod /lib/hfs.ko"),
+    ({"audit": ["-w /etc/a -p wa -k x"]}, "-w /etc/a -p wa -k x", "-w /etc/b -p wa -k x"),
+]
+
+
+@pytest.mark.parametrize(("verify", "good", "bad"), CASES)
+def test_check_tells_good_from_bad(verify: dict[str, Any], good: str, bad: str) -> None:
+    """The good answer passes and the bad one fails, saying what was found."""
+    control = _control(**verify)
+    for text, passed in ((good, True), (bad, False)):
+        answers = dict.fromkeys(verification.commands([control], HOST, owned=True), _answer(text))
+        result = verification.judge(control, HOST, answers, owned=True)
+        assert result.passed is passed
+        assert result.proof == "applied"
+        assert result.expected
+
+
+def test_optional_file_may_be_missing() -> None:
+    """A file that need not be there passes when it is not."""
+    control = _control(files={"/a": "0600 root:root, if there"})
+    answers = dict.fromkeys(verification.commands([control], HOST, owned=True), _answer(""))
+    assert verification.judge(control, HOST, answers, owned=True).passed
+
+
+def test_shared_kernel_is_judged_by_what_is_written() -> None:
+    """A setting of the kernel is looked up in the files where the kernel is another's."""
+    control = _control(owned_kernel=True, sysctl={"kernel.sysrq": "0"}, modules=["hfs"])
+    written = {
+        verification.SYSCTL_FILES: _answer("kernel.sysrq = 0"),
+        verification.MODPROBE_FILES: _answer("install hfs /bin/false"),
+    }
+    result = verification.judge(control, HOST, written, owned=False)
+    assert (result.passed, result.proof) == (True, "written")
+    assert "sysctl -n kernel.sysrq" in verification.commands([control], HOST, owned=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "printed"),
+    [
+        (
+            "-a always,exit -F arch=b64 -S mount -F auid>=1000 -F auid!=unset -k mounts",
+            "-a always,exit -F arch=b64 -S mount -F auid>=1000 -F auid!=-1 -F key=mounts",
+        ),
+        (
+            "-a always,exit -F path=/usr/bin/su -F perm=x -F auid!=unset -k privileged",
+            "-a always,exit -S all -F path=/usr/bin/su -F perm=x -F auid!=-1 -F key=privileged",
+        ),
+        (
+            "-a always,exit -F arch=b64 -S settimeofday,adjtimex -k t",
+            "-a always,exit -F arch=b64 -S adjtimex,settimeofday -F key=t",
+        ),
+    ],
+)
+def test_audit_rule_is_known_as_auditctl_prints_it(written: str, printed: str) -> None:
+    """Order and spelling don't tell rules apart."""
+    assert verification.audit_fields(written) == verification.audit_fields(printed)
+    assert verification.audit_fields(written) != verification.audit_fields(printed + "2")
+
+
+def _match(field: str, right: Any, protocol: str = "ip6") -> dict[str, Any]:
+    return {"match": {"op": "==", "left": {"payload": {"protocol": protocol, "field": field}},
+                      "right": right}}  # fmt: skip
+
+
+def _rule(chain: str, *expressions: dict[str, Any]) -> dict[str, Any]:
+    return {"rule": {"chain": chain, "expr": [*expressions, {"accept": None}]}}
+
+
+def _prefix(address: str, length: int) -> dict[str, Any]:
+    return {"prefix": {"addr": address, "len": length}}
+
+
+RULES = [
+    _rule("input", _match("saddr", _prefix("10.0.0.0", 26)), _match("dport", 22, "tcp")),
+    _rule("input", _match("saddr", _prefix("fd00::", 64)), _match("dport", 22, "tcp")),
+    _rule("output", _match("daddr", _prefix("10.9.0.0", 28)), _match("dport", 443, "tcp")),
+    _rule("output", _match("daddr", _prefix("fd09::", 64)), _match("dport", 443, "tcp")),
+    _rule(
+        "input", {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": "established"}}
+    ),
+    _rule("output", _match("daddr", _prefix("fd00::", 64)), _match("sport", 22, "tcp")),
+]
+
+
+def _verdict(name: str, variables: dict[str, Any], *texts: str) -> behaviours.Verdict:
+    behaviour = BEHAVIOURS[name](variables)
+    answers = {
+        command: _answer(text) for command, text in zip(behaviour.commands, texts, strict=True)
+    }
+    return behaviour.judge(answers)
+
+
+def _ruleset(*rules: dict[str, Any]) -> str:
+    return json.dumps({"nftables": [{"metainfo": {}}, *rules]})
+
+
+def test_firewall_is_the_flows() -> None:
+    """The rules of the flows pass; a missing one and one by hand are named."""
+    by_hand = _rule("input", _match("dport", {"set": [8080]}, "tcp"))
+    assert _verdict("firewall", HOST, _ruleset(*RULES)).passed
+    missing = _verdict("firewall", HOST, _ruleset(*RULES[1:]))
+    assert missing == (False, "missing ingress tcp 22 10.0.0.0/26")
+    extra = _verdict("firewall", HOST, _ruleset(*RULES, by_hand))
+    assert extra == (False, "also ingress tcp 8080 any")
+
+
+def test_firewall_needs_both_families_but_on_ipv6_only_hosts() -> None:
+    """A flow without its IPv4 rule is found, unless the host has no IPv4."""
+    alone = _ruleset(RULES[1], RULES[3])
+    found = _verdict("firewall-families", HOST, alone)
+    assert (found.passed, "ingress tcp 22 in IPv4" in found.found) == (False, True)
+    assert _verdict("firewall-families", {**HOST, "ipv6_profile": "ipv6-only"}, alone).passed
+
+
+LISTENING = "tcp LISTEN 0 128 {} 0.0.0.0:*"
+
+
+@pytest.mark.parametrize(
+    ("name", "sockets", "passed"),
+    [
+        ("listeners", ["0.0.0.0:22", "[::]:22"], True),
+        ("listeners", ["127.0.0.1:25", "[::1]:25", "[::ffff:127.0.0.1]:26"], True),
+        ("listeners", ["[::]:8080"], False),
+        ("listener-families", ["0.0.0.0:22", "[::]:22"], True),
+        ("listener-families", ["*:22"], True),
+        ("listener-families", ["0.0.0.0:22"], False),
+        ("listener-families", ["[::]:22"], True),
+    ],
+)
+def test_listeners_are_declared_and_on_ipv6(name: str, sockets: list[str], passed: bool) -> None:  # noqa: FBT001
+    """A port that no flow names and a port on IPv4 alone are found; loopback's don't count."""
+    text = "\n".join(LISTENING.format(one) for one in sockets)
+    assert _verdict(name, HOST, text).passed is passed
+
+
+def test_accounts_beyond_the_declared_are_named() -> None:
+    """Root, the image's account and the administrators may have a shell."""
+    people = {**HOST, "base_administrators": [{"name": "anh"}, {"name": "binh", "state": "absent"}]}
+    assert _verdict("accounts", people, "root\ndebian\nanh").passed
+    assert _verdict("accounts", people, "root\nbinh") == (False, "also binh")
+
+
+def _links(*addresses: str) -> str:
+    info = [{"local": one, "scope": "global"} for one in addresses]
+    return json.dumps([{"ifname": "eth0", "addr_info": info}])
+
+
+def test_addresses_are_the_planned_ones() -> None:
+    """A missing or strange address fails; an IPv6-only host has no IPv4, SLAAC adds its own."""
+    both, alone = _links("10.0.0.16", "fd00::10"), _links("fd00::10")
+    assert _verdict("addresses", HOST, both).passed
+    assert not _verdict("addresses", HOST, alone).passed
+    assert not _verdict("addresses", HOST, _links("10.0.0.16", "fd00::10", "fd66::1")).passed
+    only = {**HOST, "ipv6_profile": "ipv6-only"}
+    assert _verdict("addresses", only, alone).passed
+    assert not _verdict("addresses", only, both).passed
+    slaac = {**HOST, "ipv6_profile": "slaac"}
+    assert _verdict("addresses", slaac, _links("10.0.0.16", "fd00::abcd")).passed
+
+
+def test_router_advertisements_are_heard_by_profile() -> None:
+    """Only SLAAC has them; a route that one left is found."""
+    off, on = "IPv6AcceptRA=no", "IPv6AcceptRA=yes"
+    assert _verdict("router-advertisements", HOST, off, "").passed
+    assert not _verdict("router-advertisements", HOST, off, "default via fe80::1").passed
+    assert not _verdict("router-advertisements", HOST, on, "").passed
+    slaac = {**HOST, "ipv6_profile": "slaac"}
+    assert _verdict("router-advertisements", slaac, on, "default via fe80::1").passed
+
+
+def test_only_the_jump_host_forwards() -> None:
+    """The bastion forwards to port 22 anywhere, others nowhere."""
+    jump = {**HOST, "citydc_host": {**HOST["citydc_host"], "tier": "bastion"}}
+    plain, open_ = (
+        "allowtcpforwarding no\npermitopen any",
+        "allowtcpforwarding local\npermitopen *:22",
+    )
+    assert _verdict("ssh-forwarding", HOST, plain).passed
+    assert not _verdict("ssh-forwarding", HOST, open_).passed
+    assert _verdict("ssh-forwarding", jump, open_).passed
+    assert not _verdict("ssh-forwarding", jump, plain).passed
+
+
+@pytest.mark.parametrize(("text", "passed"), [("2\n1", True), ("0\n1", False), ("1\n0", False)])
+def test_records_reach_journal_and_file(text: str, passed: bool) -> None:  # noqa: FBT001
+    """A message is in both."""
+    assert _verdict("records", HOST, text).passed is passed
