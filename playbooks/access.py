@@ -10,6 +10,7 @@ How the hosts of a site are reached: over IPv6, by keys that are known, through 
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import yaml
 from infra.outputs import Host, Outputs
 
 SSH_PORT = 22
-SOCKETS = Path.home() / ".cache" / "citydc"
+SOCKETS = Path(tempfile.gettempdir()) / f"citydc-{os.getuid()}"
 """Of shared connections: a short path, as sockets need."""
 HEAD = """\
 Host *
@@ -88,6 +89,9 @@ def prepare(
     access = Access(folder, outputs)
     for one in (folder, SOCKETS):
         one.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = SOCKETS.stat()
+    if about.st_uid != os.getuid() or about.st_mode & 0o077:
+        raise PermissionError(f"{SOCKETS} is not this user's alone: remove it")
     access.known_hosts.touch(mode=0o600)
     _write(folder / "outputs.json", outputs.model_dump_json(indent=2) + "\n")
     _write(access.ssh_config, ssh_config(outputs, folder, way))

@@ -69,10 +69,16 @@ class Hosts:
             packed = base64.b64encode(gzip.compress(json.dumps(commands).encode())).decode()
             done = host.run("python3 -c %s %s", SCRIPT, packed)
             answers = json.loads(done.stdout)
-        except (RuntimeError, ValueError) as error:
-            self.unreachable[name] = " ".join(str(error).split())[:300]
+        except (RuntimeError, ValueError):
+            self.unreachable[name] = self._why(name)
             return
         self.answers[name] = {command: Answer(*answers[command]) for command in commands}
+
+    def _why(self, name: str) -> str:
+        """Return SSH's last word on a host that does not answer."""
+        words = ["ssh", "-F", self.ssh_config, name, "sudo -n true"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        return (done.stderr.strip().splitlines() or ["it does not answer as expected"])[-1]
 
 
 def _inventory(file: str) -> dict[str, dict[str, Any]]:
