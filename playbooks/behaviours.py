@@ -247,6 +247,17 @@ def _accounts(variables: Variables) -> Behaviour:
     return Behaviour((command,), f"no account with a shell but {', '.join(sorted(allowed))}", judge)
 
 
+def _system_accounts(variables: Variables) -> Behaviour:
+    allowed = {"root", *variables.get("accounts_of_services", ())}
+    command = "awk -F: '($3<1000||$3==65534)&&$7!~/(nologin|false|sync)$/{print $1}' /etc/passwd"
+
+    def judge(answers: Answers) -> Verdict:
+        extra = sorted(set(answers[command].text.split()) - allowed)
+        return Verdict(not extra, ", ".join(extra))
+
+    return Behaviour((command,), f"none but {', '.join(sorted(allowed))}", judge)
+
+
 def _addresses(variables: Variables) -> Behaviour:
     host = variables["citydc_host"]
     wanted = {host["ipv6"]} if _profile(variables) != "slaac" else set()
@@ -318,4 +329,5 @@ BEHAVIOURS: Mapping[str, Callable[[Variables], Behaviour]] = {
     "records": _records,
     "router-advertisements": _advertisements,
     "ssh-forwarding": _forwarding,
+    "system-accounts": _system_accounts,
 }

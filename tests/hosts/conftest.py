@@ -84,7 +84,10 @@ class Hosts:
 def _inventory(file: str) -> dict[str, dict[str, Any]]:
     """Return each host's variables, as Ansible has them."""
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-inventory"), "-i", file, "--list", "--export"],
+        [
+            Path(sys.executable).with_name("ansible-inventory"),
+            *("-i", file, "--playbook-dir", PLAYBOOKS, "--list", "--export"),
+        ],
         env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg")},
         capture_output=True,
         text=True,

@@ -202,6 +202,13 @@ def test_accounts_beyond_the_declared_are_named() -> None:
     assert _verdict("accounts", people, "root\nbinh") == (False, "also binh")
 
 
+def test_system_accounts_with_a_shell_are_named_but_a_services_own() -> None:
+    """A database's account may have one where its service says so."""
+    database = {**HOST, "accounts_of_services": ["postgres"]}
+    assert _verdict("system-accounts", HOST, "root\npostgres") == (False, "postgres")
+    assert _verdict("system-accounts", database, "root\npostgres").passed
+
+
 def _links(*addresses: str) -> str:
     info = [{"local": one, "scope": "global"} for one in addresses]
     return json.dumps([{"ifname": "eth0", "addr_info": info}])
