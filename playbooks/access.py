@@ -108,13 +108,11 @@ def prepare(
         ),
     )
     shared, single = variables
-    for name, content in (
-        ("group_vars/all.json", shared),
-        *((f"host_vars/{host.name}.json", single.get(host.name, {})) for host in access.hosts),
-    ):
-        file = folder / name
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-        _write(file, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+    own = folder / "host_vars"  # which come before the playbooks' own variables of groups
+    own.mkdir(mode=0o700, exist_ok=True)
+    for host in access.hosts:
+        merged = {**shared, **single.get(host.name, {})}
+        _write(own / f"{host.name}.json", json.dumps(merged, ensure_ascii=False, indent=2) + "\n")
     return access
 
 

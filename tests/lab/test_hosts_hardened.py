@@ -219,10 +219,8 @@ def _error(site: Site, *arguments: str) -> tuple[int, str]:
 def test_others_go_on_without_the_unreachable_and_the_unsupported(site: Site) -> None:
     """A host that is not there and one of another release fail; the others are done."""
     data = site.hosts[DATA]
-    release = data.run("cat", "/etc/os-release")
-    data.run(
-        "sh", "-c", "sed -i 's/VERSION_ID=.*/VERSION_ID=\"11\"/; s/^VERSION=.*//' /etc/os-release"
-    )
+    release = data.run("cat", "/etc/debian_version")
+    data.run("tee", "/etc/debian_version", stdin="11.9\n")
     known = site.folder / ".state/hosts/main/known_hosts"
     keys = known.read_text()
     known.write_text(keys + keys.replace(WEB, "lgsp-gateway-9").splitlines()[0] + "\n")
@@ -232,7 +230,7 @@ def test_others_go_on_without_the_unreachable_and_the_unsupported(site: Site) ->
     finally:
         site.set_outputs(list(PARTS))
         known.write_text(keys)
-        data.run("tee", "/usr/lib/os-release", stdin=release)
+        data.run("tee", "/etc/debian_version", stdin=release)
     assert [one["host"] for one in found["unreachable"]] == ["lgsp-gateway-9"]
     assert [one["host"] for one in found["failures"]] == [DATA]
     assert "debian-11, which is not supported" in found["failures"][0]["said"]

@@ -289,7 +289,8 @@ def change(parameters: Mapping[str, Any], *, check_mode: bool) -> list[Change]:
         return []
     if not check_mode:
         if guard:
-            arm(guard, changes, parameters["apply"], parameters["seconds"])
+            noting = [Change(noted, before, None)] if live else []
+            arm(guard, [*changes, *noting], parameters["apply"], parameters["seconds"])
         make(parameters, changes)
         if live:
             write(noted, State("file", run(live), 0o600))

@@ -41,9 +41,8 @@ def test_folder_is_whole_and_the_users_alone(tmp_path: Path) -> None:
     plugin = yaml.safe_load(found.inventory.read_text())
     assert plugin["catalogue"] == "/city"
     assert Outputs.model_validate_json(Path(plugin["outputs"]).read_text()) == OUTPUTS
-    shared = json.loads((found.folder / "group_vars/all.json").read_text())
-    single = json.loads((found.folder / "host_vars/a-1.json").read_text())
-    assert (shared, single) == ({"rollback_seconds": 9}, {"ipv6_profile": "slaac"})
+    own = json.loads((found.folder / "host_vars/a-1.json").read_text())
+    assert own == {"rollback_seconds": 9, "ipv6_profile": "slaac"}
     files = [one for one in found.folder.rglob("*") if one.is_file()]
     assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o600}
     assert [one.name for one in found.hosts] == ["a-1"]
@@ -55,7 +54,7 @@ def test_known_hosts_are_kept(tmp_path: Path) -> None:
     found.known_hosts.write_text("a-1 ssh-ed25519 AAAA\n")
     access.prepare(found.folder, OUTPUTS, None, Way(), ({}, {}))
     assert found.known_hosts.read_text() == "a-1 ssh-ed25519 AAAA\n"
-    assert json.loads((found.folder / "group_vars/all.json").read_text()) == {}
+    assert json.loads((found.folder / "host_vars/a-1.json").read_text()) == {}
 
 
 def test_sockets_of_somebody_else_are_refused(

@@ -135,3 +135,16 @@ def test_running_state_changed_by_hand_is_repaired(tree: ModuleType, tmp_path: P
     assert tree.change(parameters, check_mode=False)
     assert state.read_text() == "good\n"
     assert tree.change(parameters, check_mode=False) == []
+
+
+def test_what_is_taken_back_is_no_change_by_hand(tree: ModuleType, tmp_path: Path) -> None:
+    """The note of the running state goes back with the files."""
+    state, file = tmp_path / "state", tmp_path / "a"
+    apply, live = f"cp {file} {state}", f"cat {state}"
+    first = _parameters(files=[_file(file, "1")], live=live, apply=apply, guard="ssh")
+    tree.change(first, check_mode=False)
+    tree.disarm("ssh")
+    tree.change({**first, "files": [_file(file, "2")]}, check_mode=False)
+    subprocess.run(["sh", tmp_path / "rollback/ssh/rollback"], check=True)
+    assert state.read_text() == "1"
+    assert tree.change(first, check_mode=False) == []
