@@ -6,7 +6,7 @@ made usual.  The console is read through the compute API, so a key is as trustwo
 credentials, and no key is accepted from whoever answers first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import openstack
@@ -21,10 +21,24 @@ KIND = "ssh-ed25519"
 LINES = 2000
 
 
-def missing(known_hosts: Path, hosts: Iterable[Host]) -> list[Host]:
-    """Return the hosts without a key in the file."""
-    known = {line.split()[0] for line in known_hosts.read_text("utf-8").splitlines() if line}
+def missing(known_hosts: Path, hosts: Sequence[Host]) -> list[Host]:
+    """
+    Return the hosts without a key in the file, having removed those of servers that were replaced.
+
+    A line that citydc wrote ends with the server's id; one that was added by hand has none.
+    """
+    ids = {one.name: one.id for one in hosts}
+    lines = known_hosts.read_text("utf-8").splitlines()
+    valid = [one for one in lines if one.strip() and _is_valid(one.split(), ids)]
+    if valid != lines:
+        known_hosts.write_text("".join(f"{one}\n" for one in valid), encoding="utf-8")
+    known = {one.split()[0] for one in valid}
     return [one for one in hosts if one.name not in known]
+
+
+def _is_valid(words: Sequence[str], ids: Mapping[str, str]) -> bool:
+    name, *key = words
+    return len(key) <= len(("kind", "key")) or ids.get(name, key[-1]) == key[-1]
 
 
 def printed(console: str) -> str | None:
@@ -39,7 +53,7 @@ def printed(console: str) -> str | None:
     return None
 
 
-def learn(known_hosts: Path, hosts: Iterable[Host], cloud: str) -> list[str]:
+def learn(known_hosts: Path, hosts: Sequence[Host], cloud: str) -> list[str]:
     """
     Add to the file the keys that hosts without one printed; return the hosts that printed none.
 
@@ -58,7 +72,7 @@ def learn(known_hosts: Path, hosts: Iterable[Host], cloud: str) -> list[str]:
                 silent.append(host.name)
             else:
                 with known_hosts.open("a", encoding="utf-8") as file:
-                    file.write(f"{host.name} {key}\n")
+                    file.write(f"{host.name} {key} {host.id}\n")
     except SDKException as error:
         raise OutsideError(
             "the hosts' keys cannot be read from their consoles",

@@ -35,11 +35,38 @@ def test_host_key_is_what_the_console_shows_last() -> None:
 
 
 def test_hosts_with_a_key_are_not_asked_for_it(tmp_path: Path) -> None:
-    """Only hosts that the file does not have are missing."""
+    """A server that was replaced loses its key; one added by hand and one of now are known."""
     file = tmp_path / "known_hosts"
-    file.write_text("a-1 ssh-ed25519 AAAA\n")
-    named = [Host.model_construct(name=name) for name in ("a-1", "a-2")]
-    assert [one.name for one in hostkeys.missing(file, named)] == ["a-2"]
+    file.write_text("a-1 ssh-ed25519 AAAA\na-2 ssh-ed25519 AAAA old\na-3 ssh-ed25519 AAAA now\n")
+    named = [
+        Host.model_construct(name=name, id=id_)
+        for name, id_ in (("a-1", "x"), ("a-2", "new"), ("a-3", "now"), ("a-4", "y"))
+    ]
+    assert [one.name for one in hostkeys.missing(file, named)] == ["a-2", "a-4"]
+    assert "old" not in file.read_text()
+
+
+class _Compute:
+    """A compute API whose servers have shown this console."""
+
+    def __init__(self, consoles: dict[str, str]) -> None:
+        self.compute = self
+        self._consoles = consoles
+
+    def get_server_console_output(self, server: str, length: int) -> dict[str, str]:
+        assert length
+        return {"output": self._consoles[server]}
+
+
+def test_keys_are_learnt_from_consoles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a console shows becomes the host's line; a host that shows none is named."""
+    file = tmp_path / "known_hosts"
+    file.touch()
+    cloud = _Compute({"x": CONSOLE, "y": "booting"})
+    monkeypatch.setattr(hostkeys.openstack, "connect", lambda **_: cloud)
+    named = [Host.model_construct(name="a-1", id="x"), Host.model_construct(name="a-2", id="y")]
+    assert hostkeys.learn(file, named, "main") == ["a-2"]
+    assert file.read_text() == "a-1 ssh-ed25519 AAAAC3 x\n"
 
 
 INVENTORY: dict[str, dict[str, Any]] = {
