@@ -102,8 +102,8 @@ class Site:
         """Set the site's own variables."""
         (self.folder / "hosts.main.yaml").write_text(yaml.safe_dump(dict(variables)))
 
-    def set_outputs(self, names: Sequence[str]) -> None:
-        """Write the stack's outputs with these hosts."""
+    def set_outputs(self, names: Sequence[str], jump_host: str | None = None) -> None:
+        """Write the stack's outputs with these hosts, reached through the jump host if any."""
         parts = [
             (name, NUMBERS.get(name, 99), *PARTS.get(name, PARTS["lgsp-gateway-1"]))
             for name in names
@@ -112,11 +112,12 @@ class Site:
         outputs = Outputs.model_validate(
             {
                 "schema_version": 1, "site": "main", "profile": "lab", "projects": {},
-                "jump_host": None, "endpoints": [], "buckets": [],
+                "jump_host": jump_host, "endpoints": [], "buckets": [],
                 "hosts": [
                     {
                         **about, "name": name, "id": name, "zone": "az1", "component": component,
-                        "tier": tier, "role": role, "recovery_tier": "active",
+                        "tier": "bastion" if name == jump_host else tier, "role": role,
+                        "recovery_tier": "active",
                         "security_level": 3, "personal_data": True, "ipv4": f"10.58.0.{number}",
                         "ipv6": f"fd58::{number}", "image": "debian-12", "image_user": "debian",
                         "flavor": "general-large", "power": "on",

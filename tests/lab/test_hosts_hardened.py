@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hardened import GATEWAYS, OUTWARD, PARTS, VARIABLES, Site, addresses
+from hardened import GATEWAYS, OUTWARD, PARTS, VARIABLES, Site, addresses, flow
 from lab_helpers import wait_for
 
 from lab.hosts import machine, tree
@@ -182,6 +182,39 @@ def test_logins_by_password_or_as_root_or_with_an_unknown_key_are_refused(site: 
             site.segment.run(*plain[: 1 if "none" in words else None], *words, target, "true")
 
 
+def test_hosts_are_reached_through_the_jump_host(site: Site) -> None:
+    """The jump host alone forwards; what is behind it is configured and verified through it."""
+    behind = [flow("ingress", 22, *(f"{one}" for one in addresses(WEB)))]
+    onward = [flow("egress", 22, *(f"{one}" for one in addresses(DATA)))]
+    extra = [*VARIABLES["firewall_extra_flows"], *behind, *onward]
+    site.set_variables({**VARIABLES, "firewall_extra_flows": extra})
+    site.set_outputs(list(PARTS), jump_host=WEB)
+    try:
+        site.result("configure", "--direct", "--tags", "firewall,ssh")
+        found = site.result("verify", "--limit", DATA)
+        caller = site.ssh(DATA, "echo $SSH_CONNECTION").stdout.split()[0]
+    finally:
+        site.set_outputs(list(PARTS))
+        site.set_variables(VARIABLES)
+    assert found["failed"] == []
+    assert caller == addresses(WEB)[1]
+    site.result("configure", "--tags", "firewall,ssh")
+
+
+def test_host_without_ipv4_has_every_control(site: Site) -> None:
+    """An IPv6-only host has no IPv4 address, route or rule, and every control."""
+    site.set_variables({**VARIABLES, "hosts": {DATA: {"ipv6_profile": "ipv6-only"}}})
+    try:
+        site.result("configure", "--limit", DATA, "--tags", "ipv6,firewall")
+        ipv4 = site.hosts[DATA].run("sh", "-c", "ip -4 -o address show dev eth0; ip -4 route")
+        found = site.result("verify", "--limit", DATA)
+    finally:
+        site.set_variables(VARIABLES)
+    assert ipv4 == ""
+    assert found["failed"] == []
+    site.result("configure", "--limit", DATA, "--tags", "ipv6,firewall")
+
+
 def test_change_that_locks_out_is_taken_back(site: Site) -> None:
     """Rules without a way in are taken back by themselves, and the run says so."""
     site.set_variables({**VARIABLES, "firewall_extra_flows": OUTWARD, "rollback_seconds": 10})
@@ -264,7 +297,9 @@ def test_reboot_loses_nothing(site: Site) -> None:
     """A rebooted host has its addresses, the link-local one too, its rules and every control."""
     host = site.hosts[WEB]
     before = host.run("ip", "-6", "-br", "address", "show", "dev", "eth0").split()[2:]
-    host.reboot()
+    init = host.init()
+    host.run("systemctl", "reboot")  # nothing else does: Ctrl-Alt-Delete is masked
+    wait_for(lambda: host.init() not in {None, init})
     host.wait_until_up()
     wait_for(lambda: site.ssh(WEB, "true").returncode == 0)
     assert host.run("ip", "-6", "-br", "address", "show", "dev", "eth0").split()[2:] == before
