@@ -194,7 +194,8 @@ def test_hosts_are_reached_through_the_jump_host(site: Site) -> None:
     try:
         site.result("configure", "--direct", "--tags", "firewall,ssh")
         found = site.result("verify", "--limit", DATA)
-        caller = wait_for(lambda: site.ssh(DATA, "echo $SSH_CONNECTION").stdout.split())[0]
+        wait_for(lambda: site.ssh(DATA, "true").returncode == 0)
+        caller = site.ssh(DATA, "echo $SSH_CONNECTION").stdout.split()[0]
     finally:
         site.set_outputs(list(PARTS))
         site.set_variables(VARIABLES)
