@@ -9,7 +9,7 @@ from citydc import console
 from citydc.actions._options import EngineOption, JsonOption, SiteArgument
 
 
-def preview(  # noqa: PLR0913 - each option is one of the command line
+def preview(
     site: SiteArgument,
     *,
     diff: Annotated[bool, typer.Option("--diff", help="Show every property.")] = False,
