@@ -48,6 +48,11 @@ class PartKey(NamedTuple):
         return f"{self.service}-{self.part}"
 
 
+def server_name(key: PartKey, index: int) -> str:
+    """Return the name of the part's server with that index, from 0; people count from 1."""
+    return f"{key}-{index + 1}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a security group lets pass, in both families."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_openstack as openstack
 
-from catalogue import addresses
+from catalogue import addresses, flows
 from catalogue.addresses import Pair
 from catalogue.flows import PartKey
 from catalogue.model import Component, Database, Profile, Service
@@ -69,11 +69,11 @@ class Fleet(pulumi.ComponentResource):
             self._mine,
         )
         self.addresses = {
-            server_name(args.key, index): self.prefixes.server(index)
+            flows.server_name(args.key, index): self.prefixes.server(index)
             for index in range(args.servers)
         }
         volumes = [
-            self._volumes(server_name(args.key, index), _volume_zone(args, index))
+            self._volumes(flows.server_name(args.key, index), _volume_zone(args, index))
             for index in range(max(args.servers, args.volumes))
         ]
         self.servers: dict[str, Server] = {}
@@ -106,11 +106,6 @@ class Fleet(pulumi.ComponentResource):
             )
             for volume, size in quotas.data_volumes(self._args.part, ground.profile).items()
         }
-
-
-def server_name(key: PartKey, index: int) -> str:
-    """Return the name of the part's server with that index, from 0; people count from 1."""
-    return f"{key}-{index + 1}"
 
 
 def _policy(args: FleetArgs) -> str:

@@ -3,7 +3,7 @@ The hosts of a site as Ansible knows them: what the stack's outputs and the cata
 
 The result has the shape of an Ansible inventory script's JSON.  Groups have a prefix that says what
 they are by: `service_lgsp`, `part_lgsp_gateway`, `tier_web`, `role_primary`, `engine_postgresql`,
-`agency_finance`, `level_3`, `zone_az1`.
+`agency_finance`, `level_3`, `zone_az1`, `runs_proxy`.
 """
 
 from collections import defaultdict
@@ -14,6 +14,7 @@ from catalogue.addresses import GATEWAY
 from catalogue.flows import PartKey, Rule
 from catalogue.model import Catalogue
 from infra.outputs import Host, Network, Outputs
+from playbooks import placement
 
 Inventory = dict[str, dict[str, Any]]
 
@@ -28,9 +29,10 @@ def inventory(outputs: Outputs, catalogue: Catalogue) -> Inventory:
     open_ = flows.resolve(catalogue, site, outputs.profile)
     networks = {(one.service, one.component): one for one in outputs.networks}
     hosts = [one for one in outputs.hosts if one.power == "on"]
+    placed = placement.placed(outputs, catalogue)
     groups: dict[str, list[str]] = defaultdict(list)
     for host in hosts:
-        for group in _groups(host, catalogue):
+        for group in [*_groups(host, catalogue), *placed[host.name].groups]:
             groups[group].append(host.name)
     return {
         "_meta": {
@@ -38,6 +40,7 @@ def inventory(outputs: Outputs, catalogue: Catalogue) -> Inventory:
                 host.name: {
                     "ansible_host": str(host.ipv6),
                     "ansible_user": host.image_user,
+                    **placed[host.name].variables,
                     "citydc_host": host.model_dump(mode="json"),
                     "citydc_network": _network(networks[host.service, host.component]),
                     "citydc_flows": [
