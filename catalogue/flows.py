@@ -11,6 +11,7 @@ are absent from a standby site only until a takeover has its rules in place.
 """
 
 import ipaddress
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ BOTH_WAYS: tuple[Direction, Direction] = ("ingress", "egress")
 ALL = "all"
 INSIDE = ".int"
 """Ends the names by which components call what is public: those of a public service, and this."""
+BACKUP_PORT = 8432
+"""Where each PostgreSQL server's pgBackRest hears those of its like, by TLS."""
 
 
 class PartKey(NamedTuple):
@@ -98,6 +101,17 @@ def listens(part: Component | Database) -> list[Listen]:
     if isinstance(part, Component):
         return part.listens
     return [Listen.model_validate({"id": part.id, "port": part.port, "from": part.callers})]
+
+
+def among_servers(part: Component | Database) -> list[Listen]:
+    """Return the ports that a part's own servers call each other on between sites."""
+    own = listens(part)
+    if isinstance(part, Component):
+        return [one for one in own if one.counterparts]
+    if part.engine != "postgresql":
+        return own
+    backups = {"id": "backups", "port": BACKUP_PORT, "from": part.callers}
+    return [*own, Listen.model_validate(backups)]
 
 
 def balanced_port(part: Component | Database, site: Site) -> Listen | None:
@@ -191,8 +205,8 @@ class _Resolver:
         for service in self.services.values():
             for part in recovery.staffed(service, self.profile):
                 self._part(service, part)
-            for database in service.databases:
-                self._replication(service, database)
+            for part in recovery.parts(service):
+                self._replication(service, part)
         self._join_inner()
         return SiteFlows(
             groups={key: self._rules(key) for key in self.staffed},
@@ -258,24 +272,24 @@ class _Resolver:
             elif party in self.outside:
                 self._outside(None, "ingress", listen.protocol, listen.port, party)
 
-    def _replication(self, service: Service, database: Database) -> None:
-        """Open a database to its own servers, here and at the other sites where it has any."""
-        key = PartKey(service.id, database.id)
-        here = self._servers(self.site, service, database)
-        own = listens(database)[0]
-        if recovery.size(database, self.profile) > 1:
-            for direction in BOTH_WAYS:
-                self._add(key, direction, own, "replication", self.networks[key])
-        for other in recovery.peers(self.catalogue, self.site):
-            if _linked(self.site, other) and here and self._servers(other, service, database):
-                network = addresses.network(other, service, database.number)
-                for direction in BOTH_WAYS:
-                    self._add(key, direction, own, f"replication-{other.id}", network)
+    def _replication(self, service: Service, part: Component | Database) -> None:
+        """Open a part to its own servers, here and at the other sites where it has any."""
+        key = PartKey(service.id, part.id)
+        here = self._servers(self.site, service, part)
+        shared = among_servers(part)
+        if isinstance(part, Database) and recovery.size(part, self.profile) > 1:
+            for listen, direction in itertools.product(shared, BOTH_WAYS):
+                self._add(key, direction, listen, "replication", self.networks[key])
+        for other in recovery.peers(self.catalogue, self.site) if shared else ():
+            if _linked(self.site, other) and here and self._servers(other, service, part):
+                network = addresses.network(other, service, part.number)
+                for listen, direction in itertools.product(shared, BOTH_WAYS):
+                    self._add(key, direction, listen, f"replication-{other.id}", network)
                 self.reach[service.agency][other.id, service.agency].add(service.id)
 
-    def _servers(self, site: Site, service: Service, database: Database) -> int:
+    def _servers(self, site: Site, service: Service, part: Component | Database) -> int:
         found = recovery.standing(self.catalogue, site, service, self.profile)
-        return found.servers[database.id]
+        return found.servers[part.id]
 
     # -- what follows from it
 

@@ -126,6 +126,8 @@ class Listen(Model):
     callers: Annotated[list[Party], Field(alias="from", min_length=1)]
     """A component of this service ("app"), of another ("lgsp/gateway"), a party outside
     ("citizens"), or "all": every component of every service."""
+    counterparts: bool = False
+    """Whether the component's own servers at the other sites call it too."""
 
 
 class Call(Model):
