@@ -101,6 +101,7 @@ def test_databases_replicate_where_they_have_servers() -> None:
     groups = resolved().groups
     store = names(groups[PartKey("shop", "store")])
     assert {"from-replication-tcp-5432", "to-replication-backup-tcp-5432"} <= set(store)
+    assert {"from-replication-tcp-8432", "to-replication-backup-tcp-8432"} <= set(store)
     index = names(groups[PartKey("files", "index")])
     assert "to-replication-tcp-5432" in index
     assert "to-replication-backup-tcp-5432" not in index
@@ -303,19 +304,23 @@ class LongWay:
         return self.prefixes(caller) if self.counts(caller) else self.outside(party)
 
     def calls(self, key: PartKey, part: Component | Database) -> None:
-        """Open a component to whom it calls outside, and a database to its own kind."""
+        """Open a part to its own kind, and a component to whom it calls outside."""
+        own = {(one.protocol, one.port) for one in flows.listens(part)}
         if isinstance(part, Component):
             for call in part.calls:
                 self.wanted[key]["egress", call.protocol, call.port] |= self.outside(call.to)
-            return
+            own = {(one.protocol, one.port) for one in part.listens if one.counterparts}
+        elif part.engine == "postgresql":
+            own.add(("tcp", 8432))
         followed: set[Any] = set()
-        if recovery.size(part, self.profile) > 1:
+        if isinstance(part, Database) and recovery.size(part, self.profile) > 1:
             followed |= self.prefixes(key)
         if self.parts[key][0].recovery.tier in ("active", "warm-standby"):
             other = self.known.sites["backup" if self.site.id == "main" else "main"]
             followed |= self.prefixes(key, other)
         for direction in ("ingress", "egress"):
-            self.wanted[key][direction, "tcp", part.port] |= followed
+            for way in own:
+                self.wanted[key][direction, *way] |= followed
 
     def city_port(self, port: Listen, caller: PartKey) -> None:
         """Open a port of every server to a part."""
