@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dns.resolver
 import yaml
 
 from infra.outputs import Outputs
@@ -19,7 +20,7 @@ from lab.hosts.segment import Segment
 
 CITYDC = Path(sys.executable).with_name("citydc")
 GATEWAYS = ("10.58.0.1/24", "fd58::1/64")
-NAME_SERVERS = ("10.255.255.53",)
+NAME_SERVERS = tuple(dns.resolver.Resolver().nameservers)  # the machine's own
 PARTS = {
     "lgsp-gateway-1": ("gateway", "web", "server"),
     "lgsp-registry-1": ("registry", "database", "primary"),
@@ -53,7 +54,7 @@ OPERATOR = flow("ingress", 22, "10.58.0.1/32", "fd58::1/128")
 OUTWARD = [
     flow("egress", 80, "0.0.0.0/0", "::/0"),
     *(
-        flow("egress", 53, f"{one}/32", protocol=protocol)
+        flow("egress", 53, one, protocol=protocol)
         for one in NAME_SERVERS
         for protocol in ("tcp", "udp")
     ),
