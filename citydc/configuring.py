@@ -101,7 +101,8 @@ def run(access: Access, wish: Wish, tell: Callable[[str, str], None]) -> Run:
         cmdline=" ".join(words),
         envvars={
             "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-            "CITYDC_SECRETS": str(access.folder.parents[1] / "secrets"),
+            "CITYDC_SECRETS": os.environ.get("CITYDC_SECRETS")
+            or str(access.folder.parents[1] / "secrets"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         },
         settings={"suppress_env_files": True},

@@ -14,6 +14,8 @@ from citydc.project import CHECKOUT
 
 PIPELINES = CHECKOUT / "pipelines"
 REFUSED = 2
+OF_HOSTS = ("configure", "verify")
+"""Verbs for hosts that boot; test_hosts_hardened.py runs them on such."""
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,8 @@ def test_githubs_pipeline_repairs_what_was_changed_by_hand(own_lab: Any, city: C
     _by_hand(own_lab, city)
     codes = [_do(city, *step).returncode for step in _github("drift.yml")]
     assert codes == [1, 0]
-    ran = _all(city, _github("deploy.yml"))
+    steps = _github("deploy.yml")
+    ran = _all(city, (one for one in steps if one[1].split()[1] not in OF_HOSTS))
     assert ran[-4:] == ["deploy main", "policy main", "deploy backup", "policy backup"]
     assert "1 to update" in (city.folder / "main.preview.md").read_text()
     assert _all(city, _github("drift.yml")) == ["drift main", "drift backup"]
