@@ -323,6 +323,7 @@ def make(parameters: Mapping[str, Any], changes: Sequence[Change]) -> None:
 
 def main() -> None:
     """Run the module."""
+    os.umask(0o022)  # sudo's would close the folders above a file to all but root
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "default": []},
