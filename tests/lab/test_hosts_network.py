@@ -331,21 +331,24 @@ def test_nothing_listens_on_the_machine_beyond_loopback(hosted: LabOfTests, shop
 
 def test_lab_that_was_down_comes_back_with_its_hosts(hosted: LabOfTests, shop: Agency) -> None:
     """Down, no host and no network is left; up, the hosts are there with disks and addresses."""
+    shop.ssh("app", "echo down | sudo tee /var/down; sync")
     hosted.down()
     assert _left(hosted) == []
     hosted.up()
-    assert wait_for(lambda: shop.try_ssh("db", "cat /var/kept")) == "kept\n"
+    assert wait_for(lambda: shop.try_ssh("app", "cat /var/down")) == "down\n"
 
 
 def test_first_process_that_is_killed_leaves_a_lab_that_comes_back(
     hosted: LabOfTests, shop: Agency
 ) -> None:
     """Killed -9, the next up clears what is left and starts the hosts again."""
+    shop.ssh("app", "echo killed | sudo tee /var/killed; sync")
     parent = processes.parent_of(hosted.home)
     assert parent
     parent.kill()
+    parent.wait()
     hosted.up()
-    assert wait_for(lambda: shop.try_ssh("db", "cat /var/kept")) == "kept\n"
+    assert wait_for(lambda: shop.try_ssh("app", "cat /var/killed")) == "killed\n"
 
 
 def _left(lab: LabOfTests) -> list[Any]:
