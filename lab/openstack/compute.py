@@ -33,6 +33,7 @@ CONF.register_opts(
     group="citydc",
 )
 CONSOLE_BYTES = 65536
+BRIDGE = "br-int"
 
 
 class _AnyHost:
@@ -381,8 +382,10 @@ def plug(host: Host, vif: Any) -> None:
         fabric.cable((space, tap), (host.name, name), mtu=plugging.mtu(vif), mac=vif["address"])
     run(
         *("ovs-vsctl", f"--db={CONF.citydc.switch}", "--no-wait"),
-        *("--", "--if-exists", "del-port", tap),
-        *("--", "add-port", vif["network"]["bridge"] or "br-int", tap),
+        # After a start, nova may be here before neutron's agent has made its bridge.
+        *("--", "--may-exist", "add-br", BRIDGE, "--", "set", "bridge", BRIDGE),
+        *("datapath_type=netdev", "--", "--if-exists", "del-port", tap),
+        *("--", "add-port", BRIDGE, tap),
         *("--", "set", "Interface", tap, f"external_ids:iface-id={vif['id']}"),
         f'external_ids:attached-mac="{vif["address"]}"',
         "external_ids:iface-status=active",
