@@ -8,7 +8,7 @@ UV := .venv/bin/uv
 # Folders whose modules have the same names (conftest) are checked one by one.
 TESTS := "tests/helpers tests/releases tests/unit/*.py" tests/lab tests/unit/*/
 
-.PHONY: demo test production setup lint unit lab-test soak bench lock generate clean
+.PHONY: demo test production setup lint unit lab-test hosts-test soak bench lock generate clean
 
 demo: setup
 	.venv/bin/python -m lab.demo
@@ -45,7 +45,11 @@ unit: setup
 	.venv/bin/pytest tests/unit -n 2 --timeout 300 --cov --cov-report=term-missing:skip-covered
 
 lab-test: setup
-	.venv/bin/pytest tests/lab -p no:randomly -m "not soak"
+	.venv/bin/pytest tests/lab -p no:randomly -m "not soak and not hosts"
+
+# Hardens hosts and gives them their services, for real; a quarter of an hour.
+hosts-test: setup
+	.venv/bin/pytest tests/lab -p no:randomly -m hosts
 
 soak: setup
 	.venv/bin/pytest tests/lab -p no:randomly -m soak

@@ -14,6 +14,8 @@ from lab.hosts import keys
 from lab.hosts.command import CommandError
 from lab.hosts.segment import Segment
 
+pytestmark = pytest.mark.hosts
+
 PRIMARY = ("main", "registry-entries-1")
 STANDBY = ("backup", "registry-entries-1")
 APPLICATIONS = (("main", "registry-app-1"), ("main", "registry-app-2"))
