@@ -86,16 +86,15 @@ def _inventory(file: str) -> dict[str, dict[str, Any]]:
     done = subprocess.run(
         [
             Path(sys.executable).with_name("ansible-inventory"),
-            *("-i", file, "--playbook-dir", PLAYBOOKS, "--list", "--export"),
+            *("-i", file, "--playbook-dir", PLAYBOOKS, "--list"),
         ],
         env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg")},
         capture_output=True,
         text=True,
         check=True,
     )
-    data = _plain(json.loads(done.stdout))
-    shared = data["all"].get("vars", {})
-    return {name: {**shared, **own} for name, own in data["_meta"]["hostvars"].items()}
+    found: dict[str, dict[str, Any]] = _plain(json.loads(done.stdout))["_meta"]["hostvars"]
+    return found
 
 
 def _plain(value: Any) -> Any:
