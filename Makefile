@@ -47,7 +47,7 @@ unit: setup
 lab-test: setup
 	.venv/bin/pytest tests/lab -p no:randomly -m "not soak and not hosts"
 
-# Hardens hosts and gives them their services, for real; a quarter of an hour.
+# Real hosts: their networks, hardened, with their services; half an hour, as root.
 hosts-test: setup
 	.venv/bin/pytest tests/lab -p no:randomly -m hosts
 

@@ -23,6 +23,8 @@ from lab.hosts import machine
 from lab.hosts.command import CommandError
 from lab.openstack import fabric, processes
 
+pytestmark = pytest.mark.hosts
+
 FAMILIES = pytest.mark.parametrize("version", [4, 6])
 SERVE = """
 import socket, sys, threading
