@@ -20,7 +20,7 @@ from lab.hosts.segment import Segment
 
 CITYDC = Path(sys.executable).with_name("citydc")
 GATEWAYS = ("10.58.0.1/24", "fd58::1/64")
-NAME_SERVERS = tuple(dns.resolver.Resolver().nameservers)  # the machine's own
+NAME_SERVERS = tuple(map(str, dns.resolver.Resolver().nameservers))  # the machine's own
 PARTS = {
     "lgsp-gateway-1": ("gateway", "web", "server"),
     "lgsp-registry-1": ("registry", "database", "primary"),

@@ -199,7 +199,7 @@ def test_names_of_both_sites_are_answered_at_both(city: City, server: str, zone:
     web = city.described[zone, "registry-web-1"]
     there = city.described[server, BASTION]
     for address in (str(there.ipv6), str(there.ipv4)):
-        wait_for(lambda at=address: dig(city, at, name, "AAAA") == str(web.ipv6))
+        wait_for(lambda: dig(city, address, name, "AAAA") == str(web.ipv6))  # noqa: B023  called at once
         assert dig(city, address, name, "A") == str(web.ipv4)
         pointer = f"registry-web-1.{zone}.dc.hanoi.gov.vn."
         for number in (web.ipv6, web.ipv4):

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
-from lab import control, hosting
 from lab.control import Lab
 from lab.openstack import configuration, fabric, parent, sites
 
@@ -77,8 +76,8 @@ def test_hosts_that_cannot_be_are_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without root, a lab with hosts does not start; the message says what is missing."""
-    monkeypatch.setattr(hosting.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(control.packages, "ensure", lambda *_: None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("lab.packages.ensure", lambda *_: None)
     with pytest.raises(OutsideError, match="root") as told:
         Lab(tmp_path / "home", 24000, hosts=True).up()
     assert "CITYDC_LAB_HOSTS" in told.value.remedy

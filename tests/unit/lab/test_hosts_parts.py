@@ -88,7 +88,7 @@ def test_interrupted_build_leaves_nothing(
 ) -> None:
     """A build that fails leaves no tree and no part of one, nor what a killed one had left."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(tree.packages, "ensure", lambda *_: None)
+    monkeypatch.setattr("lab.packages.ensure", lambda *_: None)
     part = tmp_path / f"{tree.digest()}.part"
 
     def interrupt(*_words: object, **_more: object) -> str:
