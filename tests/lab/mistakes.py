@@ -470,8 +470,8 @@ def _member(cloud: Any) -> None:
 @mistake(("recovery-name-ttl", "RecordSet/shop-aaaa"))
 def _ttl(cloud: Any) -> None:
     zone = _only(cloud.dns.zones())
-    record = _only(one for one in cloud.dns.recordsets(zone) if one.type == "AAAA"
-                   and one.name.startswith("shop."))  # fmt: skip
+    records = cloud.dns.recordsets(zone, name=f"shop.{zone.name}")
+    record = _only(one for one in records if one.type == "AAAA")
     cloud.dns.update_recordset(record, zone_id=zone.id, ttl=86400)
 
 
