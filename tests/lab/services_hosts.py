@@ -26,6 +26,10 @@ from lab.hosts.segment import Segment
 CHECKOUT = Path(__file__).parents[2]
 PLAYBOOKS = CHECKOUT / "playbooks"
 SERVICES = Path(__file__).parent / "services_city"
+NAME_SERVERS = {
+    "main": ["10.58.60.16", "2001:db8:58:f0::10"],
+    "backup": ["10.59.60.16", "2001:db8:59:f0::10"],
+}
 SITES = ("main", "backup")
 GATEWAYS = ("10.57.0.1/8", "2001:db8::1/32")
 DUAL_STACK = (
@@ -159,6 +163,10 @@ class City:
         source = Path(catalogue.__file__).parent
         folder.mkdir()
         shutil.copytree(source / "sites", folder / "sites")
+        for site, name_servers in NAME_SERVERS.items():
+            file = folder / "sites" / f"{site}.yaml"
+            about = yaml.safe_load(file.read_text()) | {"name_servers": name_servers}
+            file.write_text(yaml.safe_dump(about, allow_unicode=True, sort_keys=False))
         shutil.copytree(SERVICES, folder / "services")
         for name in ("targets", "factors"):
             shutil.copy(source / f"{name}.yaml", folder)
