@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from catalogue import flows, recovery
 from catalogue.flows import PartKey
-from catalogue.model import Component, Database, RecoveryTier, Service
+from catalogue.model import Component, Database, Profile, RecoveryTier, Service
 from infra import parity
 from infra.graph import Graph, Resource
 from policies.frameworks import cis, guide, iso, tcvn
@@ -207,6 +207,42 @@ def zones(view: View) -> Iterator[tuple[Resource, str]]:
         held = [count.get(zone, 0) for zone in view.site.zones]
         if max(held) - min(held) > 1:
             yield servers[0], f"{name} has {dict(sorted(count.items()))} servers by zone"
+
+
+@BOOK.stack(
+    about(
+        "recovery-volume-zone",
+        "high",
+        "Volumes lie in the zones of their servers",
+        "Ổ đĩa nằm cùng vùng sẵn sàng với máy chủ của nó",
+        "A zone lost that takes the disks of servers in another one with it.",
+        "Leave the zones of volumes to the program; where the block storage has none, let the"
+        " site's file say so (zoned_volumes).",
+        *CONTINUITY,
+    )
+)
+def volume_zones(view: View) -> Iterator[tuple[Resource, str]]:
+    """Compare the zones of servers and of their volumes, where those have zones."""
+    if not view.site.zoned_volumes or view.profile is not Profile.PRODUCTION:
+        return
+    pairs = [
+        (server, volume)
+        for server in view.of("Instance")
+        for volume in view.refs(server, "blockDevices.uuid", "Volume")
+    ]
+    for attached in view.of("VolumeAttach"):
+        server = view.ref(attached, "instanceId", "Instance")
+        volume = view.ref(attached, "volumeId", "Volume")
+        if server and volume:
+            pairs.append((server, volume))
+    for server, volume in pairs:
+        zone = view.get(volume, "availabilityZone")
+        wanted = view.get(server, "availabilityZoneHints")
+        if zone != wanted:
+            yield (
+                volume,
+                f"is in the zone {zone or 'of none'}, its server {server.name} in {wanted}",
+            )
 
 
 @BOOK.stack(

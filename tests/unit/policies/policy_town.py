@@ -82,7 +82,8 @@ def fixture_view(data: Mapping[str, Any]) -> View:
     }
     site = known.sites[data.get("site", "main")]
     left = [one for one in site.capabilities if one.value not in data.get("site_without", ())]
-    site = site.model_copy(update={"capabilities": left})
+    zoned = data.get("zoned_volumes", site.zoned_volumes)
+    site = site.model_copy(update={"capabilities": left, "zoned_volumes": zoned})
     profile = Profile(data.get("profile", "production"))
     resources = [_resource(one, site.id) for one in data["resources"]]
     return View(Graph(resources, data.get("outputs", {})), known, site, profile, peers, TODAY)
