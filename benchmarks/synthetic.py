@@ -1,6 +1,7 @@
 """A synthetic catalogue of any number of like services, written as files."""
 
 import shutil
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,12 @@ def _write(file: Path, data: Any) -> None:
 
 def _widen(file: Path, ipv4: str, mirror: str) -> None:
     site = _read(file)
+    before, after = ip_network(site["ipv4"]), ip_network(ipv4)
     site["ipv4"] = ipv4
+    site["name_servers"] = [
+        str(after[int(one) - int(before[0])] if one in before else one)
+        for one in map(ip_address, site["name_servers"])
+    ]
     for image in site["images"]:
         image["source"] = {"production": mirror, "lab": mirror}
     for rack in site["racks"]:
