@@ -17,6 +17,7 @@ from typing import Any
 import designate.manage.database
 import yaml
 from designate.api import wsgi
+from designate.backend import impl_bind9
 from designate.central import service as central
 from designate.common import config
 from designate.manage import pool
@@ -49,6 +50,7 @@ def _sync(site: Site) -> None:
 def _start(site: Site) -> Any:
     sys.argv = ["designate"]
     key = _start_name_server(site)
+    impl_bind9.Bind9Backend.update_zone = _update_zone
     os.environ["OS_DESIGNATE_CONFIG_DIR"] = str(site.etc / "designate")
     app = wsgi.init_application()
     central.Service().start()
@@ -59,6 +61,16 @@ def _start(site: Site) -> Any:
     producer.Service().start()
     mdns.Service().start()
     return app
+
+
+def _update_zone(self: Any, context: Any, zone: Any) -> None:
+    """
+    Leave the zone's masters alone: there is one, which never changes.
+
+    Designate's own sets them anew at each update; a refresh that is under way then never ends.
+    """
+    if not self.get_zone(context, zone):
+        self.create_zone(context, zone)
 
 
 def _start_name_server(site: Site) -> Path:
