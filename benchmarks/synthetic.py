@@ -10,6 +10,7 @@ import yaml
 import catalogue
 
 OURS = Path(catalogue.__file__).parent
+FIRST, BLOCK = 15, 32
 
 
 def write(folder: Path, services: int, mirror: str) -> None:
@@ -26,7 +27,8 @@ def write(folder: Path, services: int, mirror: str) -> None:
     operations = "services/operations.yaml"  # what every server calls, and is reached through
     shutil.copy(OURS / operations, folder / operations)
     for number in range(1, services + 1):
-        service = _service(number, agencies[number % len(agencies)])
+        # Neighbours, so that the routes to an agency's networks join: a router holds thirty.
+        service = _service(number, agencies[(FIRST + number) // BLOCK % len(agencies)])
         _write(folder / "services" / f"{service['id']}.yaml", service)
 
 
@@ -60,7 +62,7 @@ def _service(number: int, agency: str) -> dict[str, Any]:
     size = {"flavor": "general-small", "image": "debian-12"}
     return {
         "id": name,
-        "number": 15 + number,  # the operations' is 15
+        "number": FIRST + number,  # the operations' is 15
         "name": {"vi": name, "en": name},
         "cite": "none",
         "agency": agency,
