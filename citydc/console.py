@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -100,7 +99,6 @@ class Steps:
     """Progress of work on many resources: a bar on a terminal, nothing elsewhere."""
 
     def __init__(self, what: str) -> None:
-        self._counts: Counter[str] = Counter()
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -126,7 +124,6 @@ class Steps:
 
     def step(self, op: str, urn: str) -> None:
         """One resource is done."""
-        self._counts[op] += 1
         self._bar.update(self._task, advance=1, description=f"{op} {urn.rsplit('::', 1)[-1]}"[:40])
 
     def log(self, message: str) -> None:
