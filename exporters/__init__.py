@@ -1,0 +1,1 @@
+"""Measure energy, uptime, capacity and recovery, and give the figures to Prometheus."""
