@@ -28,6 +28,8 @@ _PATTERNS = {
         'a lower-case domain name with a dot at its end, such as "dc.example.vn."'
     ),
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": 'a lower-case host name such as "lgsp"',
+    r"^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d{1,5})?$": 'a host such as "ups.example.vn:502"',
+    r"^127\.0\.0\.1:\d{1,5}$": 'an address of the lab such as "127.0.0.1:26100"',
     r"^[0-9a-f]{128}$": "128 hexadecimal digits",
     r"^\d\d:\d\d-\d\d:\d\d$": 'hours such as "09:30-11:30"',
     r"^\d{4}(-\d{2}(-\d{2})?)?$": 'a date such as "2025-02-26", "2025-02" or "2025"',

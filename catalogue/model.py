@@ -373,19 +373,73 @@ class Rack(Model):
     nodes: list[Node]
 
 
+class Address(Model):
+    """Where a device is: a host, and a port unless the protocol's own is meant."""
+
+    production: Annotated[
+        str, StringConstraints(pattern=r"^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d{1,5})?$")
+    ]
+    lab: Annotated[str, StringConstraints(pattern=r"^127\.0\.0\.1:\d{1,5}$")]
+
+    def of(self, profile: Profile) -> str:
+        """Return the address for `profile`."""
+        return self.production if profile is Profile.PRODUCTION else self.lab
+
+
+class Device(Model):
+    """Something that is read over the network: a meter, a PDU, a UPS, a server's controller."""
+
+    id: Id
+    profile: Id
+    """How it is read: a file of exporters/devices/profiles, such as "schneider-pm5300"."""
+    address: Address
+    unit: Text | None = None
+    """Which of several at that address: a Modbus unit's number ("1"), a UPS's name in NUT."""
+    credentials: Id | None = None
+    """Their name in the file of credentials, which is no part of the catalogue."""
+
+
+class Reads(Model):
+    """Which device's channel gives a meter's register and its rate."""
+
+    device: Id
+    channel: str = ""
+    """As the device's profile names it, such as "outlet-7"; empty for the device as a whole."""
+    ct_ratio: Annotated[float, Field(gt=0)] = 1
+    """What the device's energy and power are multiplied by: the ratio of current transformers that
+    it doesn't know of; 1 where it is set in the device."""
+
+
 class Meter(Model):
     """A point where energy or water is measured; `parent` feeds it."""
 
     id: Id
     parent: Id | None = None
+    second_parent: Id | None = None
+    """The meter of the other feed, where what draws from both is measured once."""
     place: Literal[
         "utility", "generator", "renewable", "ups-output", "pdu-output", "it-input",
-        "cooling", "lighting", "other", "water-intake",
+        "cooling", "lighting", "other", "water-intake", "heat-reuse",
     ]  # fmt: skip
-    carrier: Literal["electricity", "fuel", "chilled-water", "water"] = "electricity"
+    carrier: Literal["electricity", "fuel", "chilled-water", "water", "heat"] = "electricity"
+    feed: Literal["A", "B"] | None = None
+    """Of the two feeds, the one that it is on."""
     accuracy_class: Text
     """With its standard, such as "IEC 62053-21 class 1"."""
     rack: Id | None = None
+    reads: Reads | None = None
+    """Left out where a person reads it."""
+
+
+class Sensor(Model):
+    """Where a device measures the air: what of temperature, humidity and dew point it can."""
+
+    id: Id
+    place: Literal["inlet", "outlet", "room"]
+    rack: Id | None = None
+    """Needed unless it hangs in the room."""
+    device: Id
+    channel: str = ""
 
 
 class Band(Model):
@@ -447,7 +501,9 @@ class Site(Model):
     images: Annotated[list[Image], Field(min_length=1)]
     flavors: Annotated[list[Flavor], Field(min_length=1)]
     racks: list[Rack]
+    devices: list[Device] = []
     meters: list[Meter]
+    sensors: list[Sensor] = []
     tariff: Tariff | None = None
     water: Water
     assumptions: list[Assumption] = []

@@ -43,6 +43,8 @@ CHECKS: list[Callable[[Draft], Iterator[Problem]]] = [
     capacity.nodes_carry_all_servers,
     capacity.the_lab_stays_small,
     meters.meters_form_trees,
+    meters.channels_are_taken_once,
+    meters.sensors_hang_somewhere,
     meters.tariffs_name_each_hour_once,
     security.personal_data_is_protected,
     security.high_levels_are_encrypted,

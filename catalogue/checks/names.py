@@ -23,7 +23,9 @@ _UNIQUE = {
         "images.*.id",
         "flavors.*.id",
         "racks.*.id",
+        "devices.*.id",
         "meters.*.id",
+        "sensors.*.id",
     ],
     "targets": ["targets.*.id"],
     "factors": ["factors.*.id"],
@@ -227,7 +229,7 @@ def records_have_targets(draft: Draft) -> Iterator[Problem]:
 
 
 def parts_of_a_site_exist(draft: Draft) -> Iterator[Problem]:
-    """Ensure that what a site's racks, meters and role refer to is described."""
+    """Ensure that what a site's racks, meters, sensors and role refer to is described."""
     for key, document in draft.of_kind("sites"):
         zones = document.data.get("zones")
         known = {one for one in _listed(zones) if isinstance(one, str)}
@@ -236,7 +238,11 @@ def parts_of_a_site_exist(draft: Draft) -> Iterator[Problem]:
                 remedy = suggestion(zone, known, "zone")
                 yield draft.problem(key, steps, f'is "{zone}", which is no zone here', remedy)
         yield from _unknown(draft, key, "meters.*.parent", key, "meters", "meter")
-        yield from _unknown(draft, key, "meters.*.rack", key, "racks", "rack")
+        yield from _unknown(draft, key, "meters.*.second_parent", key, "meters", "meter")
+        yield from _unknown(draft, key, "meters.*.reads.device", key, "devices", "device")
+        yield from _unknown(draft, key, "sensors.*.device", key, "devices", "device")
+        for pattern in ("meters.*.rack", "sensors.*.rack"):
+            yield from _unknown(draft, key, pattern, key, "racks", "rack")
         sites = {one.partition("/")[2] for one in draft.files if one.startswith("sites/")}
         stands_in = document.data.get("stands_in_for")
         if _is_id(stands_in) and stands_in not in sites:
