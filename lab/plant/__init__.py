@@ -1,0 +1,1 @@
+"""The physical plant of both sites, simulated: a truth that devices measure, well or badly."""
