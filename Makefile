@@ -60,6 +60,7 @@ bench: setup
 # Writes what is derived from the code and the catalogue; tests fail when it is stale.
 generate: setup
 	.venv/bin/python -m catalogue.schemas
+	.venv/bin/python -m exporters.devices.schema
 	.venv/bin/python -m infra.outputs
 	.venv/bin/python -m infra.inventory
 	.venv/bin/python -m playbooks.controls

@@ -28,9 +28,10 @@ def check(
     """
     import catalogue
     from citydc import project
+    from exporters.devices.checks import RULES
 
     folders = [folder] if folder else project.find().catalogues
-    problems = [one for each in folders for one in catalogue.check(each)]
+    problems = [one for each in folders for one in catalogue.check(each, RULES)]
     if as_json:
         console.print_json(
             {

@@ -1,9 +1,17 @@
 """What reading a device is: a connection that gives readings, or the reason why there are none."""
 
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from exporters.readings import Reading
+from exporters.readings import Point, Reading
+
+GOODBYE = 2.0
+"""Seconds that ending a session may take."""
 
 
 class Reason(StrEnum):
@@ -45,3 +53,63 @@ class Client(Protocol):
 
     async def close(self) -> None:
         """End its sessions and connections.  Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A point's value in the quantity's unit, and as it was on the wire."""
+
+    point: Point
+    value: float | None
+    raw: str
+
+
+class Reader(Protocol):
+    """What a protocol's module does for one device; it may raise whatever its library raises."""
+
+    async def fetch(self) -> list[Found]:
+        """Return what the device says now; connect first where there is no connection."""
+
+    async def disconnect(self) -> None:
+        """Forget the connection and all that was learnt over it."""
+
+
+class BoundedClient:
+    """A client that keeps its reader to the time given and tells every fault as a DeviceError."""
+
+    def __init__(self, device: str, reader: Reader, timeout: float) -> None:
+        self._device, self._reader, self._timeout = device, reader, timeout
+
+    async def read(self) -> list[Reading]:
+        """Return what the device says now; after a fault the next read connects anew."""
+        try:
+            async with _told(self._timeout):
+                found = await self._reader.fetch()
+        except BaseException:
+            await self.close()
+            raise
+        now = time.time()
+        return [Reading(self._device, one.point, one.value, one.raw, now) for one in found]
+
+    async def close(self) -> None:
+        """End the connection, whatever the device makes of it."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(min(GOODBYE, self._timeout)):
+                await self._reader.disconnect()
+
+
+@contextlib.asynccontextmanager
+async def _told(seconds: float) -> AsyncIterator[None]:
+    """Turn what goes wrong within into a DeviceError; no other text than ours and the system's."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except DeviceError:
+        raise
+    except TimeoutError:
+        raise DeviceError(Reason.TIMEOUT, f"no whole answer within {seconds:g} s") from None
+    except (OSError, EOFError) as error:
+        detail = getattr(error, "strerror", None) or "it closed the connection"
+        raise DeviceError(Reason.REFUSED, detail) from None
+    except Exception as error:  # noqa: BLE001 - a library meets what no device should say
+        raise DeviceError(Reason.PROTOCOL, f"{type(error).__name__} on its answer") from None
