@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.devices import web
 from exporters.devices.client import DeviceError, Found, Reason
-from exporters.devices.credentials import Credentials
+from exporters.devices.credentials import Credentials, trust
 from exporters.devices.decoding import figure, matches
 from exporters.devices.profile import PrometheusProfile
 
@@ -25,7 +25,8 @@ class PrometheusReader:
         timeout: float,
     ) -> None:
         self._profile = profile
-        self._where = (host, port, credentials, timeout)
+        trusted = trust(credentials.ca if credentials else None)
+        self._where = (web.url(profile.scheme, host, port), trusted, timeout)
         self._client: httpx.AsyncClient | None = None
         given = credentials
         self._authentication = (
@@ -37,7 +38,7 @@ class PrometheusReader:
     async def fetch(self) -> list[Found]:
         """Return what the metrics say; those that the exporter doesn't have are left out."""
         if self._client is None:
-            self._client = web.client(self._profile.scheme, *self._where)
+            self._client = web.client(*self._where)
         _, body = await web.exchange(
             self._client, "GET", self._profile.path, LARGEST, auth=self._authentication
         )

@@ -13,7 +13,7 @@ import httpx
 
 from exporters.devices import web
 from exporters.devices.client import DeviceError, Found, Reason
-from exporters.devices.credentials import Credentials
+from exporters.devices.credentials import Credentials, trust
 from exporters.devices.decoding import figure, number
 from exporters.devices.profile import Property, RedfishProfile
 
@@ -37,7 +37,8 @@ class RedfishReader:
         timeout: float,
     ) -> None:
         self._profile, self._unit, self._credentials = profile, unit, credentials
-        self._where = (host, port, credentials, timeout)
+        trusted = trust(credentials.ca if credentials else None)
+        self._where = (web.url("https", host, port), trusted, timeout)
         self._client: httpx.AsyncClient | None = None
         self._session: str | None = None
         self._paths: dict[str, str | None] = {}
@@ -45,7 +46,7 @@ class RedfishReader:
     async def fetch(self) -> list[Found]:
         """Return what the resources say; those that the controller doesn't have are left out."""
         if self._client is None:
-            self._client = web.client("https", *self._where)
+            self._client = web.client(*self._where)
         if self._session is None:
             await self._log_in(self._client)
         known: dict[str, Any] = {}

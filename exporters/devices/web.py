@@ -6,21 +6,25 @@ from typing import Any
 import httpx
 
 from exporters.devices.client import DeviceError, Reason
-from exporters.devices.credentials import Credentials, trust
 
 _REDIRECTS = range(300, 400)
 _DENIED = {401, 403}
 _ERRORS = 400
+_CLOSED = ("disconnected", "peer closed")
+"""How httpcore says that a connection ended too early."""
 
 
-def client(
-    scheme: str, host: str, port: int, credentials: Credentials | None, timeout: float
-) -> httpx.AsyncClient:
-    """Return a client of one connection to a device; no proxy is asked and no redirect followed."""
+def url(scheme: str, host: str, port: int) -> str:
+    """Return the address of a device's web server."""
     name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}:{port}"
+
+
+def client(address: str, trusted: ssl.SSLContext, timeout: float) -> httpx.AsyncClient:
+    """Return a client of one connection to a device; no proxy is asked and no redirect followed."""
     return httpx.AsyncClient(
-        base_url=f"{scheme}://{name}:{port}",
-        verify=trust(credentials.ca if credentials else None),
+        base_url=address,
+        verify=trusted,
         headers={"Accept-Encoding": "identity", "User-Agent": "citydc"},
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
         timeout=timeout,
@@ -52,7 +56,9 @@ async def exchange(
         raise _unconnected(error) from None
     except httpx.NetworkError:
         raise DeviceError(Reason.REFUSED, "it closed the connection") from None
-    except httpx.RemoteProtocolError:
+    except httpx.RemoteProtocolError as error:
+        if any(words in str(error) for words in _CLOSED):
+            raise DeviceError(Reason.REFUSED, "it closed the connection") from None
         raise DeviceError(Reason.PROTOCOL, f"no HTTP at {path}") from None
     return response, bytes(body)
 

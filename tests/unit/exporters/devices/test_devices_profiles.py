@@ -28,6 +28,7 @@ from exporters.devices.profile import (
     names,
 )
 from exporters.devices.schema import FILE, schema
+from exporters.readings import Quantity
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(CASES.rglob("*.yaml"))
@@ -151,9 +152,9 @@ def test_registers_are_read_in_few_requests(name: str) -> None:
 def test_modulus_and_limits_are_in_the_quantity_s_unit() -> None:
     """A 32-bit register of Wh starts again after 4,294,967,296 Wh; limits of % are ratios."""
     points = {(one.quantity, one.channel): one.point("1") for one in named("eaton-epdu").points}
-    assert points["energy", ""].modulus == 4294967296 * 3600
-    assert points["humidity", "sensor-*"].high == 1
-    assert points["humidity", "sensor-*"].channel == "sensor-1"
+    assert points[Quantity.ENERGY, ""].modulus == 4294967296 * 3600
+    assert points[Quantity.HUMIDITY, "sensor-*"].high == 1
+    assert points[Quantity.HUMIDITY, "sensor-*"].channel == "sensor-1"
 
 
 def test_profile_that_is_not_there_is_told_with_the_nearest() -> None:
