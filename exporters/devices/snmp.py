@@ -7,8 +7,10 @@ gufo-snmp encodes in native code: a device costs a fraction of what it costs wit
 import asyncio
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from gufo.snmp import (
     Aes128Key,
@@ -33,9 +35,11 @@ from exporters.devices.decoding import figure, number
 from exporters.devices.profile import Object, SnmpProfile
 from exporters.readings import Point
 
+T = TypeVar("T")
+
 PORT = 161
 TRIES = 3
-"""A datagram may be lost: so often is a request sent within the time given."""
+"""So often is a request sent within the time given."""
 MOST_ROWS = 2000
 """Of a column; a device's largest table has some hundreds."""
 
@@ -135,10 +139,7 @@ class SnmpReader:
             community = given.community.get_secret_value() if given.community else ""
             return SnmpSession(address, self._port, community=community, timeout=wait)
         session = SnmpSession(address, self._port, user=_user(given), timeout=wait)
-        try:
-            await session.refresh()
-        except SnmpAuthError:
-            raise DeviceError(Reason.AUTHENTICATION, "it does not take the user") from None
+        await _tried(session.refresh)
         return session
 
     async def _discovered(self, session: SnmpSession) -> list[Row]:
@@ -169,33 +170,38 @@ class SnmpReader:
         """Return the indexes that a column has of those wanted, with what `*` is in each."""
         pattern = re.compile(re.escape(wanted).replace(r"\*", r"(\d+)"))
         before = wanted.partition("*")[0].rstrip(".")
-        found, rows = {}, 0
-        async for oid, _ in session.getbulk(f"{column}.{before}".rstrip(".")):
-            rows += 1
-            if rows > MOST_ROWS:
-                raise DeviceError(Reason.TOO_LARGE, f"column {column} does not end")
-            index = oid.removeprefix(f"{column}.")
-            if match := pattern.fullmatch(index):
-                found[index] = match[1]
-        return found
+
+        async def walk() -> list[str]:
+            found: list[str] = []
+            async for oid, _ in session.getbulk(f"{column}.{before}".rstrip(".")):
+                found.append(oid.removeprefix(f"{column}."))
+                if len(found) > MOST_ROWS:
+                    raise DeviceError(Reason.TOO_LARGE, f"column {column} does not end")
+            return found
+
+        matches = (pattern.fullmatch(index) for index in await _tried(walk))
+        return {match[0]: match[1] for match in matches if match}
 
     async def _get(self, session: SnmpSession, oids: list[str]) -> dict[str, ValueType]:
         found: dict[str, ValueType] = {}
         size = self._profile.at_once
         for start in range(0, len(oids), size):
-            found |= await self._asked(session, oids[start : start + size])
+            some = oids[start : start + size]
+            found |= await _tried(partial(session.get_many, some))
         return found
 
-    @staticmethod
-    async def _asked(session: SnmpSession, oids: list[str]) -> dict[str, ValueType]:
-        """Ask once more each time that no answer comes; the time given ends it."""
-        while True:
-            try:
-                return await session.get_many(oids)
-            except TimeoutError:
-                continue
-            except SnmpAuthError:
-                raise DeviceError(Reason.AUTHENTICATION, "it does not take the user") from None
+
+async def _tried(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask, and ask again where no answer comes: a datagram may be lost."""
+    for _ in range(TRIES):
+        try:
+            return await ask()
+        except TimeoutError as error:
+            if "refused" in str(error.__cause__):
+                raise DeviceError(Reason.REFUSED, "nothing listens there") from None
+        except SnmpAuthError:
+            raise DeviceError(Reason.AUTHENTICATION, "it does not take the user") from None
+    raise DeviceError(Reason.TIMEOUT, f"no answer to {TRIES} requests")
 
 
 def _text(said: ValueType) -> str:
