@@ -20,6 +20,7 @@ from citydc.actions import (
     deploy,
     destroy,
     drift,
+    exporter,
     lab,
     policy,
     preview,
@@ -45,6 +46,7 @@ app.command("policy")(policy.policy)
 app.command("comment")(comment.comment)
 app.command("configure")(configure.configure)
 app.command("verify")(verify.verify)
+app.add_typer(exporter.app, name="exporter")
 app.add_typer(lab.app, name="lab")
 
 

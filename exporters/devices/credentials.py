@@ -48,18 +48,18 @@ def load(file: Path | None = None) -> dict[str, Credentials]:
         raise BadInputError(what, remedy=f"chmod 600 {file}")
     document, problems = read(file)
     found = {}
+    wrong = [f"line {problem.line}" for problem in problems]
     for name, data in document.data.items() if document else ():
         part = Document(file, data if isinstance(data, dict) else {}, {}, {}, set())
-        one, wrong = checked(part, Credentials)
-        problems += wrong
-        if one is not None:
+        one, faults = checked(part, Credentials)
+        wrong += [f"{name}.{fault.field}" for fault in faults]
+        if not isinstance(data, dict):
+            wrong.append(str(name))
+        elif one is not None:
             found[str(name)] = one
-    if problems:
-        said = {
-            f"{problem.field or 'it'} {problem.what.split(' ')[0]} wrong" for problem in problems
-        }
-        why = f"line {problems[0].line}: {'; '.join(sorted(said))}"
-        raise BadInputError(f"the devices' credentials in {file} are unsound", why=why)
+    if wrong:
+        what = f"the devices' credentials in {file} are unsound"
+        raise BadInputError(what, why=f"wrong: {', '.join(wrong)}", remedy="see docs/devices.md")
     return found
 
 

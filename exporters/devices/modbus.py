@@ -1,6 +1,7 @@
 """Read a device by Modbus TCP: few requests for ranges of registers over one connection."""
 
 import asyncio
+import logging
 from typing import Any
 
 from pymodbus.client import AsyncModbusTcpClient
@@ -8,6 +9,8 @@ from pymodbus.client import AsyncModbusTcpClient
 from exporters.devices.client import DeviceError, Found, Reason
 from exporters.devices.decoding import from_registers, ranges, width
 from exporters.devices.profile import ModbusProfile
+
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # a DeviceError tells all
 
 PORT = 502
 LARGEST = 4 << 10

@@ -250,6 +250,11 @@ _BY_PROTOCOL: dict[str, type[Profile]] = {
 }
 
 
+def unit(quantity: Quantity) -> str:
+    """Return the unit that a quantity's readings have; "1" is a ratio."""
+    return next(unit for unit, worth in UNITS[quantity].items() if worth == 1)
+
+
 def names(folder: Path = FOLDER) -> list[str]:
     """Return the names of the profiles that there are."""
     return sorted(file.stem for file in folder.glob("*.yaml"))
