@@ -18,8 +18,9 @@ from exporters.devices.profile import IpmiProfile
 PORT = 623
 PROGRAM = "ipmi-dcmi"
 LARGEST = 64 << 10
-AT_ONCE = 16
-"""So many programs run at a time, whatever the number of controllers."""
+AT_ONCE = 128
+"""So many programs run at a time; one that waits for a dead controller holds its place till the
+time given is over."""
 _DENIED = ("password", "username", "privilege", "authentication", "k_g")
 
 _running = asyncio.Semaphore(AT_ONCE)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from snmp_agent import COMMUNITY, PASSWORD, PRIVACY, USER, agent
 
 from catalogue.errors import BadInputError
 from catalogue.model import Address, Device
-from exporters.devices import DeviceError, Reason, opened
+from exporters.devices import DeviceError, Reason, ipmi, opened
 from exporters.devices.credentials import Credentials
 from exporters.readings import Quantity, Reading
 
@@ -173,3 +174,70 @@ def test_modbus_unit_that_is_no_number_is_bad_input() -> None:
             "meter.example",
             {"given": Credentials()},
         )
+
+
+PROGRAM = r"""#!/bin/sh
+# Stands in for ipmi-dcmi: says what it was given where no secret belongs, then what it is to say.
+tr '\0' ' ' < /proc/$$/cmdline >> "$0.arguments"
+configuration=$(cat "${3#--config-file=}")
+case "$configuration" in
+  *'password pass\#word'*) echo 'Current Power                        : 187 Watts' ;;
+  *) echo 'ipmi-dcmi: password invalid' >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a program in the place of ipmi-dcmi."""
+    file = tmp_path / "ipmi-dcmi"
+    file.write_text(PROGRAM, encoding="utf-8")
+    file.chmod(0o700)
+    monkeypatch.setattr(ipmi, "PROGRAM", str(file))
+    return file
+
+
+def bmc(password: str) -> Credentials:
+    """Return a controller's credentials."""
+    return Credentials(username="reader", password=SecretStr(password))
+
+
+def test_ipmi_program_is_given_its_credentials_through_a_pipe(program: Path) -> None:
+    """A controller's power is read, and no list of processes shows the password."""
+    readings = asyncio.run(read(device("dcmi"), 623, bmc("pass#word")))
+    assert values(readings) == {(Quantity.POWER, ""): 187}
+    arguments = program.with_name("ipmi-dcmi.arguments").read_text(encoding="utf-8")
+    assert "127.0.0.1:623" in arguments
+    assert "pass" not in arguments
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize(
+    "given", [bmc("wrong"), bmc("pass#word\nhost other"), Credentials(username="reader")]
+)
+def test_ipmi_controller_that_takes_no_credentials(given: Credentials) -> None:
+    """A wrong password, one that would be more than one, and none are told as such."""
+    with pytest.raises(DeviceError, match="authentication") as refused:
+        asyncio.run(read(device("dcmi"), 623, given))
+    assert "pass#word" not in str(refused.value)
+
+
+def test_ipmi_program_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package to install is named."""
+    monkeypatch.setattr(ipmi, "PROGRAM", "/nowhere/ipmi-dcmi")
+    with pytest.raises(DeviceError, match="freeipmi-tools"):
+        asyncio.run(read(device("dcmi"), 623, bmc("pass#word")))
+
+
+def test_ipmi_program_that_hangs_is_ended(program: Path) -> None:
+    """A controller that never answers is down after the time given, and leaves no program."""
+    program.write_text('#!/bin/sh\necho $$ > "$0.pid"\nexec sleep 60\n', encoding="utf-8")
+
+    async def run() -> None:
+        given = {"given": bmc("x")}
+        with pytest.raises(DeviceError, match="timeout"):
+            await opened(device("dcmi"), "127.0.0.1", given, timeout=2).read()
+
+    asyncio.run(run())
+    number = program.with_name("ipmi-dcmi.pid").read_text(encoding="utf-8").strip()
+    assert not Path("/proc", number).exists()
