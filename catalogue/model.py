@@ -8,6 +8,7 @@ value is checked by itself; what several files must agree on is checked in `cata
 import ipaddress
 from datetime import date
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -335,6 +336,20 @@ class Image(Model):
     min_disk_gib: Positive
     user: Id
     """The account that the first SSH key is given to."""
+
+    def name_of(self, profile: Profile) -> str:
+        """Return the name that the image service knows it by: of its content, or its id."""
+        return PurePosixPath(self.source.of(profile)).stem if self._is_pinned else self.id
+
+    def sha512_of(self, profile: Profile) -> str | None:
+        """Return the checksum of the image for `profile`, if it is known."""
+        known = profile is Profile.PRODUCTION or self._is_pinned
+        return self.sha512 if known else None
+
+    @property
+    def _is_pinned(self) -> bool:
+        """Whether it is the same for every profile, as `catalogue.images` makes it."""
+        return self.source.lab == self.source.production
 
 
 class Flavor(Model):

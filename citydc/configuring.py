@@ -87,22 +87,34 @@ def run(access: Access, wish: Wish, tell: Callable[[str, str], None]) -> Run:
     """
     if wish.tags:
         require_tags(wish.tags.split(","))
-    found = Run(access.outputs.site, wish.check)
+    secrets = access.folder.parents[1] / "secrets"
+    return play(access.outputs.site, access.folder, access.inventory, wish, tell, secrets)
+
+
+def play(  # noqa: PLR0913, PLR0917  (what a run is)
+    site: str,
+    folder: Path,
+    inventory: Path,
+    wish: Wish,
+    tell: Callable[[str, str], None],
+    secrets: Path,
+) -> Run:
+    """Run the playbooks on an inventory's hosts, with artefacts in the folder.  Raise as `run`."""
+    found = Run(site, wish.check)
     began = time.monotonic()
     words = ["--diff", *(["--check"] if wish.check else [])]
     done = ansible_runner.run(
-        private_data_dir=str(access.folder),
-        artifact_dir=str(access.folder / "artifacts"),
+        private_data_dir=str(folder),
+        artifact_dir=str(folder / "artifacts"),
         project_dir=str(PLAYBOOKS),
         playbook="site.yml",
-        inventory=str(access.inventory),
+        inventory=str(inventory),
         limit=wish.limit,
         tags=wish.tags,
         cmdline=" ".join(words),
         envvars={
             "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-            "CITYDC_SECRETS": os.environ.get("CITYDC_SECRETS")
-            or str(access.folder.parents[1] / "secrets"),
+            "CITYDC_SECRETS": os.environ.get("CITYDC_SECRETS") or str(secrets),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         },
         settings={"suppress_env_files": True},

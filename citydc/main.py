@@ -21,6 +21,7 @@ from citydc.actions import (
     destroy,
     drift,
     exporter,
+    image,
     lab,
     policy,
     preview,
@@ -47,6 +48,7 @@ app.command("comment")(comment.comment)
 app.command("configure")(configure.configure)
 app.command("verify")(verify.verify)
 app.add_typer(exporter.app, name="exporter")
+app.add_typer(image.app, name="image")
 app.add_typer(lab.app, name="lab")
 
 

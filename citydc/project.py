@@ -39,6 +39,11 @@ class Project:
 
         Raise BadInputError if the stack file is missing or not YAML.
         """
+        named = self.setting(site, "catalogue")
+        return (self.folder / named).resolve() if named else None
+
+    def setting(self, site: str, key: str) -> Any:
+        """Return one of citydc's settings in the stack file, or None.  Raise as `catalogue`."""
         path = self.stack_file(site)
         if not path.exists():
             known = ", ".join(self.sites)
@@ -48,8 +53,7 @@ class Project:
                 remedy=f"name one of: {known}" if known else "add a stack file for the site",
             )
         config = read_yaml(path).get("config") or {}
-        named = config.get(f"{NAME}:catalogue")
-        return (self.folder / named).resolve() if named else None
+        return config.get(f"{NAME}:{key}")
 
     @property
     def catalogues(self) -> list[Path | None]:

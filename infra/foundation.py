@@ -49,18 +49,17 @@ class Foundation(pulumi.ComponentResource):
         )
 
     def _image(self, image: Image) -> openstack.images.Image:
-        production = self._args.profile is Profile.PRODUCTION
-        checksum = {"source_sha512": image.sha512} if production and image.sha512 else None
+        sha512 = image.sha512_of(self._args.profile)
         return openstack.images.Image(
             image.id,
-            name=image.id,
+            name=image.name_of(self._args.profile),
             image_source_url=image.source.of(self._args.profile),
             web_download=True,
             container_format="bare",
             disk_format=image.format,
             min_disk_gb=image.min_disk_gib,
             visibility="public",
-            properties=checksum,
+            properties={"source_sha512": sha512} if sha512 else None,
             tags=["citydc"],
             opts=self._mine,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pulumi
 
 import catalogue
+from catalogue import images
 from catalogue.errors import BadInputError
 from catalogue.model import Catalogue, Profile, Site
 
@@ -27,6 +28,7 @@ def read() -> Settings:
     profile = _profile(config.get("profile"))
     folder = config.get("catalogue")
     found = catalogue.load((_project() / folder).resolve() if folder else None)
+    found = images.pinned(found, pulumi.get_stack(), config.get_object(images.KEY))
     return Settings(found, _site(found, pulumi.get_stack()), profile)
 
 

@@ -50,8 +50,11 @@ HOSTS = Need(
         "/usr/bin/systemd-nspawn",
     ),
 )
-
-
+EMULATOR = Need(
+    "hosts with a kernel of their own",
+    ("qemu-system-x86",),
+    ("/usr/bin/qemu-system-x86_64",),
+)
 SWITCH = Need(
     "the lab's switches",
     ("openvswitch-switch",),

@@ -21,7 +21,7 @@ from pulumi_policy import (
 from pulumi_policy.deserialize import serialize_properties
 
 import catalogue
-from catalogue import recovery
+from catalogue import images, recovery
 from catalogue.errors import BadInputError
 from catalogue.model import Profile
 from infra import offline
@@ -122,6 +122,7 @@ def _read(resources: list[PolicyResource]) -> View:
     config = pulumi.Config("citydc")
     folder, profile = config.get("catalogue"), outputs.get("profile") or config.get("profile")
     known = catalogue.load((CHECKOUT / folder).resolve() if folder else None)
+    known = images.pinned(known, site_id, config.get_object(images.KEY))
     if site_id not in known.sites or profile not in list(Profile):
         raise BadInputError(
             f'the stack "{site_id}" cannot be judged',

@@ -135,14 +135,17 @@ def _refuse_empty(site: str, graph: "Graph", *, deployed: bool) -> None:
 def _views(site_id: str, graphs: "dict[Source, Graph]") -> "dict[Source, View]":
     """Return the stack as rules see it, beside the other sites' as the program has them."""
     import catalogue
-    from catalogue import recovery
+    from catalogue import images, recovery
     from catalogue.model import Profile
     from citydc import project
     from infra import offline
     from infra.settings import Settings
     from policies.view import View
 
-    known = catalogue.load(project.find().catalogue(site_id))
+    place = project.find()
+    known = images.pinned(
+        catalogue.load(place.catalogue(site_id)), site_id, place.setting(site_id, images.KEY)
+    )
     site, views = known.sites[site_id], {}
     peers: dict[Profile, dict[str, Graph]] = {}
     for on, graph in graphs.items():

@@ -1,21 +1,17 @@
-"""One host: its disk, its power, its files."""
+"""One host under systemd-nspawn, on its machine's kernel."""
 
-import dataclasses
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-from uuid import UUID, uuid4
 
 from catalogue.errors import OutsideError
-from lab.hosts import keys, machine, networkd, registry
+from lab.hosts import machine, networkd, registry
 from lab.hosts.command import run
-from lab.hosts.tree import USER
+from lab.hosts.disk import Disk, Identity, network_file
 
 PATIENCE_S = 60
 SSH_PORT = 22
@@ -40,100 +36,28 @@ rm -f "$2/pid"
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Identity:
-    """
-    What a host is from its first boot on.
-
-    `login` are the public keys that the account debian accepts; `key` is the host's own key, which
-    the caller makes and so knows.
-    """
-
-    hostname: str
-    login: tuple[str, ...]
-    key: keys.KeyPair
-    interfaces: tuple[networkd.Interface, ...] = ()
-    uuid: UUID = dataclasses.field(default_factory=uuid4)
-
-
-class Host:
-    """
-    A host of this machine, whose disk is in the folder `home`.
-
-    The folder's name is also that of its network namespace and its cgroup: "citydc-" and what
-    nothing else on the machine has.  Used in a `with`, it is removed at the end.
-    """
-
-    def __init__(self, home: Path) -> None:
-        self.name = home.name
-        self.home = home
-        self.root = home / "root"
-        self.console = home / "console.log"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
-
-    @property
-    def exists(self) -> bool:
-        """Say whether its disk is there."""
-        return self.home.is_dir()
-
-    # --- making and removing ---
+class Host(Disk):
+    """A host that is a container: its disk is an overlay over a tree."""
 
     def make(
         self, tree: Path, identity: Identity, *, disk: Path | None = None, mortal: bool = False
     ) -> None:
         """
-        Make its disk over the base tree, and its network namespace; it is off.
+        Make its disk over the tree, and its network namespace; it is off.
 
+        The tree is a folder, or the file of a golden image.
         `disk` is the file of a volume that its disk is on; what was written there before, stays.
         A mortal host does not outlive this process: the next one to start hosts removes it.
         """
         registry.register(self.name, folder=self.home, mortal=mortal)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in ("volume", "root"):
+        for folder in ("image", "volume", "root"):
             (self.home / folder).mkdir(exist_ok=True)
         about = {"uuid": identity.uuid.hex, "tree": str(tree), "disk": str(disk) if disk else None}
         (self.home / "host.json").write_text(json.dumps(about))
         machine.make_namespace(self.name)
         self._mount()
-        short = identity.hostname.partition(".")[0]
-        names = f"{identity.hostname} {short}" if short != identity.hostname else short
-        self.write("etc/hostname", f"{short}\n")
-        self.write("etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {names}\n")
-        self.write("etc/machine-id", f"{identity.uuid.hex}\n")
-        self.write("etc/ssh/ssh_host_ed25519_key", identity.key.private, 0o600)
-        self.write("etc/ssh/ssh_host_ed25519_key.pub", f"{identity.key.public}\n")
-        self._authorize(identity.login)
-        for old in self.root.glob(_network_file("*")):  # of a disk that was another host's
-            old.unlink()
-        for interface in identity.interfaces:
-            self.write(_network_file(interface.mac), networkd.file(interface))
-        self.write("etc/resolv.conf", networkd.resolver(identity.interfaces))
-
-    def _authorize(self, login: Iterable[str]) -> None:
-        path = f"home/{USER}/.ssh"
-        self.write(f"{path}/authorized_keys", "".join(f"{key.strip()}\n" for key in login), 0o600)
-        (self.root / path).chmod(0o700)
-        home = (self.root / f"home/{USER}").stat()
-        for one in (self.root / path, self.root / path / "authorized_keys"):
-            os.chown(one, home.st_uid, home.st_gid)
-
-    def release(self) -> None:
-        """Cut it off and give back what it takes of the machine; its disk stays."""
-        registry.release(self.name, self.home)
-
-    def remove(self) -> None:
-        """Remove it with its disk, whatever state it is in; again is fine."""
-        registry.remove(self.name)
+        self.personalize(identity)
 
     # --- its files ---
 
@@ -151,47 +75,26 @@ class Host:
         for folder in ("upper", "work"):
             (place / folder).mkdir(exist_ok=True)
             (place / folder).chmod(0o755)  # the host's own /, whatever the umask
-        layers = f"lowerdir={about['tree']},upperdir={place}/upper,workdir={place}/work"
+        tree = Path(about["tree"])
+        if tree.is_file():
+            machine.mount_image(tree, self.home / "image")
+            tree = self.home / "image"
+        layers = f"lowerdir={tree},upperdir={place}/upper,workdir={place}/work"
         run("mount", "-t", "overlay", self.name, "-o", layers, self.root)
-
-    def write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
-        """Write a file of the host, with the folders above it."""
-        file = self._place(path)
-        file.write_bytes(text.encode() if isinstance(text, str) else text)
-        file.chmod(mode)
-
-    def link(self, path: str, target: str) -> None:
-        """Have a symbolic link in the host."""
-        file = self._place(path)
-        file.unlink(missing_ok=True)
-        file.symlink_to(target)
-
-    def _place(self, path: str) -> Path:
-        file = self.root / path
-        for folder in reversed(file.relative_to(self.root).parents):
-            if not (self.root / folder).exists():
-                (self.root / folder).mkdir()
-                (self.root / folder).chmod(0o755)
-        return file
 
     def add_interface(self, interface: networkd.Interface) -> None:
         """Write what networkd shall do with the interface; a host that is on does it at once."""
-        self.write(_network_file(interface.mac), networkd.file(interface))
+        self.write(network_file(interface.mac), networkd.file(interface))
         self._reload_network()
 
     def remove_interface(self, mac: str) -> None:
         """Have networkd forget the interface."""
-        (self.root / _network_file(mac)).unlink(missing_ok=True)
+        (self.root / network_file(mac)).unlink(missing_ok=True)
         self._reload_network()
 
     def _reload_network(self) -> None:
         if self.init():
             self.run("networkctl", "reload")
-
-    def say(self, *lines: str) -> None:
-        """Add lines to what the host's console shows."""
-        with self.console.open("a") as console:
-            console.writelines(f"{line}\n" for line in lines)
 
     # --- power ---
 
@@ -318,10 +221,6 @@ class Host:
             number = machine.loop_of(Path(volume["file"])).stat().st_rdev
             major, minor = os.major(number), os.minor(number)
             self.run("sh", "-c", SHOW, "attach", device, major, minor, _by_id(volume["serial"]))
-
-
-def _network_file(mac: str) -> str:
-    return f"etc/systemd/network/10-lab-{mac.replace(':', '')}.network"
 
 
 SHOW = """

@@ -168,9 +168,15 @@ def mount_disk(file: Path, place: Path) -> None:
     run("mount", "-o", "loop,noinit_itable", file, place)
 
 
+def mount_image(file: Path, place: Path) -> None:
+    """Mount the image's file to be read, on the one loop device that all its hosts share."""
+    with locked():
+        run("mount", "-o", "loop,ro,noload", file, place)
+
+
 def unmount(folder: Path) -> None:
     """Unmount what is mounted in a host's folder, and free its volumes."""
-    for place in ("root", "volume"):
+    for place in ("root", "volume", "image"):
         while os.path.ismount(folder / place):
             run("umount", "--lazy", folder / place)
     for volume in volumes(folder).values():

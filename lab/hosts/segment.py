@@ -7,8 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lab import packages
 from lab.hosts import keys, machine, networkd, registry, uplink
-from lab.hosts.host import Host, Identity
+from lab.hosts.disk import Disk, Identity
+from lab.hosts.emulated import Emulated
+from lab.hosts.host import Host
 
 BRIDGE = "bridge"
 MTU = 1500
@@ -27,7 +30,7 @@ class Segment:
         self.addresses = [ipaddress.ip_interface(address) for address in addresses]
         self.outward = outward
         self.name = machine.new_name("citydc")
-        self.hosts: list[Host] = []
+        self.hosts: list[Disk] = []
 
     def __enter__(self) -> Self:
         registry.sweep()
@@ -81,31 +84,71 @@ class Segment:
         `login` are public keys for the account debian; `key` is the host's own, if the caller shall
         know it.  `advertised` lets it listen to router advertisements.
         """
-        name = machine.new_name("citydc")
-        host = Host(Path(tempfile.gettempdir()) / name)
+        host = Host(_new_home())
         self.hosts.append(host)
-        mac = f"02:{name[-8:-6]}:{name[-6:-4]}:{name[-4:-2]}:{name[-2:]}:01"
-        interface = networkd.Interface(
-            mac,
+        interface = self._interface(host, addresses, name_servers, advertised=advertised)
+        identity = Identity(hostname, tuple(login), key or keys.make(), (interface,))
+        host.make(tree, identity, mortal=True)
+        self.plug(host, interface.mac)
+        host.start()
+        return host
+
+    def emulated(
+        self,
+        hostname: str,
+        image: Path,
+        *addresses: str,
+        login: Iterable[str],
+        key: keys.KeyPair | None = None,
+        name_servers: Iterable[str] = (),
+    ) -> Emulated:
+        """Start a host with a kernel of its own, as `host` does; it takes longer to be up."""
+        packages.ensure(packages.EMULATOR, lambda _: None)
+        host = Emulated(_new_home())
+        self.hosts.append(host)
+        interface = self._interface(host, addresses, name_servers)
+        host.make(image, Identity(hostname, tuple(login), key or keys.make(), (interface,)))
+        port = _port(interface.mac)
+        machine.inside(self.name, "ip", "tuntap", "add", port, "mode", "tap")
+        self._connect(port)
+        host.start(self.name, port, interface.mac)
+        return host
+
+    def _interface(
+        self,
+        host: Disk,
+        addresses: tuple[str, ...],
+        name_servers: Iterable[str],
+        *,
+        advertised: bool = False,
+    ) -> networkd.Interface:
+        digits = host.name[-8:]
+        return networkd.Interface(
+            f"02:{digits[:2]}:{digits[2:4]}:{digits[4:6]}:{digits[6:]}:01",
             MTU,
             addresses,
             gateways=tuple(str(one.ip) for one in self.addresses if _has(addresses, one.version)),
             name_servers=tuple(name_servers),
             advertised=advertised,
         )
-        identity = Identity(hostname, tuple(login), key or keys.make(), (interface,))
-        host.make(tree, identity, mortal=True)
-        self.plug(host, mac)
-        host.start()
-        return host
 
     def plug(self, host: Host, mac: str) -> None:
         """Give the host an interface on the bridge."""
-        port = f"p{mac.replace(':', '')}"
+        port = _port(mac)
         end = ("peer", "name", "eth0", "netns", host.name, "address", mac)
-        run = machine.inside
-        run(self.name, "ip", "link", "add", port, "mtu", MTU, "type", "veth", *end)
-        run(self.name, "ip", "link", "set", port, "master", BRIDGE, "up")
+        machine.inside(self.name, "ip", "link", "add", port, "mtu", MTU, "type", "veth", *end)
+        self._connect(port)
+
+    def _connect(self, port: str) -> None:
+        machine.inside(self.name, "ip", "link", "set", port, "master", BRIDGE, "up")
+
+
+def _new_home() -> Path:
+    return Path(tempfile.gettempdir()) / machine.new_name("citydc")
+
+
+def _port(mac: str) -> str:
+    return f"p{mac.replace(':', '')}"
 
 
 def _has(addresses: Iterable[str], version: int) -> bool:

@@ -10,16 +10,19 @@ import functools
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import nova.conf
 from nova.compute import power_state
+from nova.image import glance
 from nova.network import neutron
 from nova.virt import block_device, fake, hardware
 from oslo_config import cfg
 
-from lab.hosts import keys, machine, tree
+from lab.hosts import images, keys, machine, tree
 from lab.hosts.command import run, succeeds
-from lab.hosts.host import Host, Identity
+from lab.hosts.disk import Identity
+from lab.hosts.host import Host
 from lab.openstack import fabric, plugging, virt
 
 CONF = nova.conf.CONF
@@ -121,7 +124,7 @@ class Driver(virt.Driver):
             with self.virtapi.wait_for_instance_event(
                 instance, waits, timeout=CONF.vif_plugging_timeout
             ):
-                self._make(host, instance, ports, _volumes(block_device_info))
+                self._make(context, host, instance, ports, _volumes(block_device_info))
             if power_on:
                 host.start()
         except BaseException:
@@ -129,9 +132,9 @@ class Driver(virt.Driver):
             raise
 
     @staticmethod
-    def _make(host: Host, instance: Any, ports: Any, volumes: list[Any]) -> None:
+    def _make(context: Any, host: Host, instance: Any, ports: Any, volumes: list[Any]) -> None:
         key = keys.make()
-        root = next((_file(one) for one in volumes if one["boot_index"] == 0), None)
+        root = next((one for one in volumes if one["boot_index"] == 0), None)
         identity = Identity(
             instance.hostname or instance.name,
             (instance.key_data,) if instance.key_data else (),
@@ -139,7 +142,8 @@ class Driver(virt.Driver):
             tuple(plugging.interface(vif) for vif in ports),
             uuid.UUID(instance.uuid),
         )
-        host.make(tree.ensure(), identity, disk=root)
+        image = _image_of_volume(root) if root else _image_of_server(context, instance, host)
+        host.make(image or tree.ensure(), identity, disk=_file(root) if root else None)
         # As cloud-init does, so that whoever reads the console knows the host.
         host.say(
             "-----BEGIN SSH HOST KEY KEYS-----",
@@ -370,6 +374,23 @@ def _volumes(block_device_info: Any) -> list[Any]:
 def _file(volume: Any) -> Path:
     """Give the file that a volume of `lab.openstack.volume` is."""
     return Path(volume["connection_info"]["data"]["device_path"])
+
+
+def _image_of_volume(volume: Any) -> Path | None:
+    """Give the golden image that lies under a volume, if it is made from one."""
+    path = volume["connection_info"]["data"].get("image_path")
+    return Path(path) if path else None
+
+
+def _image_of_server(context: Any, instance: Any, host: Host) -> Path | None:
+    """Give the golden image that a server is started from, if it is one; it stays while needed."""
+    found = glance.API().get(context, instance.image_ref, include_locations=True)
+    file = Path(urlsplit(found["locations"][0]["url"]).path)
+    if not images.is_file_system(file):
+        return None
+    kept: Path = host.home.parent / "images" / found["checksum"]
+    images.keep(file, kept)
+    return kept
 
 
 def plug(host: Host, vif: Any) -> None:

@@ -160,6 +160,7 @@ def _glance(site: Site) -> Sections:
             "enabled_import_methods": "[glance-direct,web-download,copy-image]",
             "worker_self_reference_url": site.url("glance"),
             "node_staging_uri": f"file://{state}/staging",
+            "show_image_direct_url": "True",  # volumes and servers share an image's file
         },
         "glance_store": {"default_backend": "file"},
         "file": {"filesystem_store_datadir": state / "images"},

@@ -1,12 +1,19 @@
-"""An image mirror: what a site's image service downloads its images from."""
+"""
+An image mirror: what a site's image service downloads its images from.
+
+It has a stand-in for Debian's own image, which hosts take the bare tree for, and by their names the
+golden images that are built on this machine.
+"""
 
 import hashlib
 import http.server
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lab import files
+from lab.hosts import images
 from lab.openstack import processes
 from lab.openstack.sites import HOST, Site
 
@@ -50,6 +57,10 @@ def _handler(folder: Path) -> Any:
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args, directory=str(folder))
+
+        def translate_path(self, path: str) -> str:
+            golden = {f"/{one.name}.raw": str(one.file) for one in images.every()}
+            return golden.get(urlsplit(path).path) or super().translate_path(path)
 
         def log_message(self, *_: Any) -> None:
             pass

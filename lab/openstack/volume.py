@@ -11,12 +11,15 @@ but its file is plain: encryption is the hypervisor's work, and there is none.
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cinder import interface
 from cinder.volume import configuration, driver
 from cinder.volume.flows.manager import create_volume
 from oslo_config import cfg
 from oslo_utils import units
+
+from lab.hosts import images
 
 OPTIONS: list[cfg.Opt] = [cfg.StrOpt("citydc_volume_dir", help="Where the volumes are kept.")]
 cfg.CONF.register_opts(OPTIONS, group=configuration.SHARED_CONF_GROUP)
@@ -77,6 +80,9 @@ class Driver(driver.VolumeDriver):
         """Give the path of a volume's or snapshot's file."""
         return str(self.folder / thing.id)
 
+    def _image(self, checksum: str) -> Path:
+        return self.folder / "images" / checksum
+
     def _resize(self, volume: Any, size_gib: int) -> None:
         with open(self.local_path(volume), "ab") as file:  # noqa: PTH123  (cinder wants strings)
             file.truncate(size_gib * units.Gi)
@@ -117,14 +123,23 @@ class Driver(driver.VolumeDriver):
         self,
         context: Any,
         volume: Any,
-        _image_location: Any,
+        image_location: Any,
         image_meta: dict[str, Any],
         image_service: Any,
     ) -> tuple[dict[str, Any], bool]:
-        """Write a raw image into the volume's file; other formats would need qemu-img."""
+        """
+        Have a golden image under the volume, as storage does that copies on write.
+
+        Others are written into the volume's file; other formats than raw would need qemu-img.
+        """
         if image_meta["disk_format"] != "raw":
             raise NotImplementedError(f"images of format {image_meta['disk_format']}")
         self._resize(volume, volume.size)
+        url, _locations = image_location
+        image = Path(urlsplit(url).path)
+        if images.is_file_system(image):
+            images.keep(image, self._image(image_meta["checksum"]))
+            return {}, True
         with open(self.local_path(volume), "r+b") as file:  # noqa: PTH123
             image_service.download(context, image_meta["id"], file)
         return {}, True
@@ -137,17 +152,21 @@ class Driver(driver.VolumeDriver):
             image_service.update(context, image_meta["id"], {}, file)
 
     def initialize_connection(self, volume: Any, _connector: Any, **_more: Any) -> dict[str, Any]:
-        """Hand the file out as a local device."""
-        return {
-            "driver_volume_type": "local",
-            "data": {"device_path": self.local_path(volume)},
-        }
+        """Hand the file out as a local device, with the golden image under it if it has one."""
+        data = {"device_path": self.local_path(volume)}
+        image = self._image(volume.glance_metadata.get("checksum", ""))
+        if image.is_file():
+            data["image_path"] = str(image)
+        return {"driver_volume_type": "local", "data": data}
 
     def initialize_connection_snapshot(
-        self, snapshot: Any, connector: Any, **_more: Any
+        self, snapshot: Any, _connector: Any, **_more: Any
     ) -> dict[str, Any]:
         """Hand the snapshot's file out as a local device."""
-        return self.initialize_connection(snapshot, connector)
+        return {
+            "driver_volume_type": "local",
+            "data": {"device_path": self.local_path(snapshot)},
+        }
 
     def terminate_connection(self, volume: Any, _connector: Any, **_more: Any) -> None:
         """

@@ -5,16 +5,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dns.resolver
 import yaml
+from lab_helpers import wait_for
 
 from infra.outputs import Outputs
 from lab.hosts import keys, machine
+from lab.hosts.command import CommandError
 from lab.hosts.host import Host
 from lab.hosts.segment import Segment
 
@@ -69,6 +71,14 @@ VARIABLES: dict[str, Any] = {
 }
 
 
+BANNER = """
+import socket, sys
+link = socket.create_connection((sys.argv[1], 22), 2)
+link.settimeout(5)
+sys.exit(link.recv(4) != b"SSH-")
+"""
+
+
 @dataclass
 class Site:
     """The project, the segment, and the hosts by their names."""
@@ -78,8 +88,8 @@ class Site:
     hosts: dict[str, Host] = field(default_factory=dict)
     login: keys.KeyPair = field(default_factory=keys.make)
 
-    def start(self, tree: Path) -> None:
-        """Make the project and start the hosts."""
+    def start(self, tree: Path, emulated: Collection[str] = ()) -> None:
+        """Make the project and start the hosts, those with a kernel of their own by an image."""
         (self.folder / "Pulumi.yaml").write_text("name: citydc\nruntime: python\n")
         (self.folder / "Pulumi.main.yaml").write_text("config: {citydc:profile: lab}\n")
         (self.folder / "id").write_text(self.login.private)
@@ -92,12 +102,21 @@ class Site:
         known.write_text("".join(f"{name} {pair.public}\n" for name, pair in pairs.items()))
         for name, pair in pairs.items():
             ipv4, ipv6 = addresses(name)
-            self.hosts[name] = self.segment.host(
-                name, tree, f"{ipv4}/24", f"{ipv6}/64",
-                login=[self.login.public], key=pair, name_servers=NAME_SERVERS,
-            )  # fmt: skip
-        for host in self.hosts.values():
-            host.wait_until_up()
+            words = (name, tree, f"{ipv4}/24", f"{ipv6}/64")
+            more = {"login": [self.login.public], "key": pair, "name_servers": NAME_SERVERS}
+            if name in emulated:
+                self.segment.emulated(*words, **more)
+            else:
+                self.hosts[name] = self.segment.host(*words, **more)
+        for name in pairs:
+            wait_for(lambda: self._answers(addresses(name)[1]))  # noqa: B023  called at once
+
+    def _answers(self, address: str) -> bool:
+        try:
+            self.segment.run(sys.executable, "-c", BANNER, address)
+        except CommandError:
+            return False
+        return True
 
     def set_variables(self, variables: Mapping[str, Any]) -> None:
         """Set the site's own variables."""

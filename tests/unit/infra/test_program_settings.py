@@ -1,12 +1,14 @@
 """Wrong settings and credentials give one clear error each."""
 
 import contextvars
+import json
 import runpy
 from pathlib import Path
 
 import pulumi
 import pytest
 import yaml
+from graphs import one
 from pulumi.runtime import config
 from pulumi.runtime import settings as runtime
 from small_city import main
@@ -60,6 +62,16 @@ def test_wrong_settings_are_told_with_what_is_known(
     with pytest.raises(BadInputError, match=what) as caught:
         in_stack(stack, values)
     assert ("main" if stack == "dev" else "lab") in caught.value.remedy
+
+
+def test_a_stacks_images_take_the_place_of_the_catalogues() -> None:
+    """The program uploads the golden image by its content's name, with its checksum."""
+    pin = {"source": "http://127.0.0.1:23090/debian-12-0123456789ab.raw", "sha512": "5a" * 64}
+    found = in_stack("main", {"profile": "lab", "images": json.dumps({"debian-12": pin})})
+    declared = one(offline.run(found), "Image", "debian-12").inputs
+    assert declared["name"] == "debian-12-0123456789ab"
+    assert declared["imageSourceUrl"] == pin["source"]
+    assert declared["properties"] == {"source_sha512": pin["sha512"]}
 
 
 def test_a_missing_catalogue_is_told(tmp_path: Path) -> None:
