@@ -18,7 +18,8 @@ from lab.hosts.command import CommandError, run, succeeds
 PREFIX = "citydc-up"
 MOST = 250
 SETTINGS = machine.REGISTRY / ".forwarding.json"
-SYSCTL = Path("/proc/sys/net")
+SYSCTL = Path("/proc/sys")
+WATCHES = 4096  # of files: each host takes six, and Linux lets root have 128
 
 
 class Link(NamedTuple):
@@ -120,7 +121,7 @@ def _interfaces() -> set[str]:
 
 
 def _forward() -> None:
-    """Let the machine forward; note what was set before."""
+    """Let the machine forward, and have as many hosts; note what was set before."""
     if SETTINGS.exists():
         return
     before = {str(path): path.read_text().strip() for path, _ in _wanted()}
@@ -130,12 +131,15 @@ def _forward() -> None:
 
 
 def _wanted() -> Iterator[tuple[Path, str]]:
-    for path in SYSCTL.glob("ipv6/conf/*/accept_ra"):
+    watches = SYSCTL / "fs/inotify/max_user_instances"
+    if int(watches.read_text()) < WATCHES:
+        yield watches, str(WATCHES)
+    for path in SYSCTL.glob("net/ipv6/conf/*/accept_ra"):
         interface = path.parent.name
         if interface not in {"all", "default", "lo"} and path.read_text().strip() == "1":
             yield path, "2"  # or it would lose its own default route
-    yield SYSCTL / "ipv4/ip_forward", "1"
-    yield SYSCTL / "ipv6/conf/all/forwarding", "1"
+    yield SYSCTL / "net/ipv4/ip_forward", "1"
+    yield SYSCTL / "net/ipv6/conf/all/forwarding", "1"
 
 
 def remove(name: str) -> None:

@@ -102,12 +102,14 @@ class Site:
         known.write_text("".join(f"{name} {pair.public}\n" for name, pair in pairs.items()))
         for name, pair in pairs.items():
             ipv4, ipv6 = addresses(name)
-            words = (name, tree, f"{ipv4}/24", f"{ipv6}/64")
-            more = {"login": [self.login.public], "key": pair, "name_servers": NAME_SERVERS}
+            about = (name, tree, f"{ipv4}/24", f"{ipv6}/64")
+            login = [self.login.public]
             if name in emulated:
-                self.segment.emulated(*words, **more)
+                self.segment.emulated(*about, login=login, key=pair, name_servers=NAME_SERVERS)
             else:
-                self.hosts[name] = self.segment.host(*words, **more)
+                self.hosts[name] = self.segment.host(
+                    *about, login=login, key=pair, name_servers=NAME_SERVERS
+                )
         for name in pairs:
             wait_for(lambda: self._answers(addresses(name)[1]))  # noqa: B023  called at once
 

@@ -7,7 +7,7 @@ import yaml
 
 from catalogue.errors import BadInputError, OutsideError
 from citydc import imaging, pinning
-from lab.hosts import images
+from lab.hosts import images, tree
 
 IMAGE = images.Image("debian-12-0123456789ab", Path("image.raw"), 1, "5a" * 64, "inputs", 0.0)
 
@@ -61,7 +61,7 @@ def test_inputs_are_the_playbooks_the_tree_and_the_recipe(
     found.append(imaging.digest())
     monkeypatch.setattr(imaging, "KERNEL", ("another",))
     found.append(imaging.digest())
-    monkeypatch.setattr(imaging.tree, "digest", lambda: "another")
+    monkeypatch.setattr(tree, "digest", lambda: "another")
     found.append(imaging.digest())
     assert len(set(found)) == 4
 

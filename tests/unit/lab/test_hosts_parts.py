@@ -126,9 +126,9 @@ def test_link_lets_only_answers_in() -> None:
 def test_settings_of_the_machine_come_back_with_the_last_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Forwarding is what it was before, once no link is left; it stays while one is there."""
-    settings = {"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0"}
-    settings["ipv6/conf/eth0/accept_ra"] = "1"
+    """Forwarding and watches are what they were before, once no link is left, and not sooner."""
+    settings = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"}
+    settings |= {"net/ipv6/conf/eth0/accept_ra": "1", "fs/inotify/max_user_instances": "128"}
     for name, value in settings.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(value)
@@ -145,7 +145,7 @@ def test_settings_of_the_machine_come_back_with_the_last_link(
 
     uplink._forward()
     during = now()
-    assert list(during.values()) == ["1", "1", "2"]
+    assert list(during.values()) == ["1", "1", "2", "4096"]
     uplink.remove("citydc-other")
     assert now() == during
     interfaces.remove("citydc-up1")
