@@ -1,0 +1,1 @@
+"""From readings to trusted figures: validated, integrated, written down, and only then counted."""
