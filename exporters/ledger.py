@@ -85,7 +85,8 @@ class Sums(NamedTuple):
     """
     Amounts of a meter (J or L) and the time that they cover (s).
 
-    `slack` is what may lie on the other side of the borders.
+    `slack` is what may lie on the other side of the borders: a step of the register, and what an
+    interval that a border cuts may hold more on one side.
     """
 
     amount: float = 0.0
@@ -228,7 +229,8 @@ class Ledger:
             (subject, when),
         )
         if before:
-            sums = Sums(*json.loads(before.body)["sums"])
+            body = json.loads(before.body)
+            sums = Sums._make([*body["sums"], body.get("step", 0.0)])
         across = self._row(
             'subject = ? AND kind = \'interval\' AND "end" > ? ORDER BY "end", id',
             (subject, when),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from exporters.energy.states import (
+    COVERED,
     FAR,
     FROZEN_SAMPLES,
     HEADROOM,
@@ -81,9 +82,15 @@ def _agrees(meter: Meter, state: State, seconds: float, moved: float) -> bool:
 
 
 def _follows(meter: Meter, state: State, pending: Mark, now: Mark) -> bool:
-    """Return whether a reading continues the pending one."""
+    """Return whether a reading continues the pending one, as the rate since then allows."""
     seconds, moved = now.time - pending.time, now.register - pending.register
-    return seconds > 0 and 0 <= moved <= meter.limit * seconds * SLACK + quantum(meter, state)
+    room = quantum(meter, state)
+    if seconds <= 0 or not 0 <= moved <= meter.limit * seconds * SLACK + room:
+        return False
+    passed = state.integral.amount - state.held.amount
+    if state.integral.seconds - state.held.seconds < COVERED * seconds:
+        return True
+    return passed / FAR - 2 * room <= moved <= passed * FAR + 2 * room
 
 
 def _believed(

@@ -252,6 +252,7 @@ def advanced(state: State, interval: Interval, register: float | None) -> State:
         quantum=step,
         before=Mark(state.time, state.register or 0.0) if plain else None,
         rests=0,
+        held=Integral(),
         stopped=None,
         guessed=0.0,
         guessed_upper=0.0,

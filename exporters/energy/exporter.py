@@ -1,0 +1,480 @@
+"""The energy exporter: it reads the devices, keeps the books, and shows what they come to."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+import catalogue
+from catalogue.errors import BadInputError
+from catalogue.model import Catalogue, Device, Profile
+from exporters import devices, serving
+from exporters.devices import Client, Reason, credentials
+from exporters.energy import air, figures, windows
+from exporters.energy.books import Books, Taken
+from exporters.energy.collecting import Collector, Target, in_shard
+from exporters.energy.figures import Amounts
+from exporters.energy.indicators import Figure, Told
+from exporters.energy.metrics import Metrics
+from exporters.energy.tree import Tree, rest
+from exporters.families import Family
+from exporters.ledger import Entry, Ledger, LedgerError, Sums
+from exporters.readings import Reading
+
+_log = logging.getLogger(__name__)
+_REFRESH = 60.0
+_HOUR = 3600.0
+_JUMP = 2.0
+_SCRAPE_TIMEOUT = "x-prometheus-scrape-timeout-seconds"
+_MARGIN = 0.5
+"""s of Prometheus's own timeout that are left for the answer's way."""
+_COVERED = 0.99
+
+
+Opened = Callable[[Device, str], Client]
+"""Opens a device at an address."""
+
+
+def _opener(timeout: float) -> Opened:
+    known = credentials.load()
+    return lambda device, address: devices.opened(device, address, known, timeout=timeout)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    ledger: Path
+    folder: Path | None = None
+    """The catalogue's; None: the city's own."""
+    sites: tuple[str, ...] = ()
+    """Empty: all."""
+    profile: Profile = Profile.PRODUCTION
+    interval: float = 60.0
+    """s; 0: devices are read by /probe only."""
+    timeout: float = 10.0
+    """s, of one reading of one device."""
+    shard: tuple[int, int] = (1, 1)
+    """i of n; the first tells the sites' figures."""
+    opener: Callable[[float], Opened] = field(default=_opener)
+    """Called with the timeout at each reading of the catalogue."""
+
+
+@dataclass(frozen=True)
+class _City:
+    """What one reading of the catalogue gives."""
+
+    catalogue: Catalogue
+    trees: dict[str, Tree]
+    books: Books
+    collector: Collector
+    shares: dict[str, dict[str, float]]
+    limits: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """Figures of a site at a moment."""
+
+    site: str
+    indicators: list[tuple[str, str, Told]]
+    """Window, indicator, what is told."""
+    annual: bool
+    rests: dict[str, float]
+    imbalanced: dict[str, bool]
+    allocated: dict[str, list[float]]
+    """By service: J, g of CO2, L since counting began."""
+
+
+class EnergyExporter:
+    """What `citydc exporter energy` serves."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the ledger and read the catalogue.  Raise CityDCError if either can't be used."""
+        self.registry = CollectorRegistry()
+        self._settings = settings
+        self._metrics = Metrics()
+        self._ledger = Ledger(settings.ledger)
+        self._air: dict[tuple[str, str, str], dict[str, air.Air]] = {}
+        self._unwritten = ""
+        self._city = self._read_city()
+        self._reloaded = asyncio.Event()
+        self._offset = time.time() - time.monotonic()
+        self._show_all()
+
+    # -- what is served ---------------------------------------------------------------------------
+
+    def families(self) -> Iterable[Family]:
+        """Return all families, the devices' ages being of this moment."""
+        now = time.monotonic()
+        for target in self._city.collector.targets.values():
+            if target.read_at is not None:
+                self._metrics.age.set((target.site, target.device.id), now - target.read_at)
+        return self._metrics.families()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return /probe and /sd."""
+        return [Route("/probe", self._probe), Route("/sd", self._discover)]
+
+    def unready(self) -> str:
+        """Return why figures can't be told: the ledger can't be written."""
+        return self._unwritten
+
+    async def _probe(self, request: Request) -> Response:
+        """Read one target of the catalogue now, and show what is known of it."""
+        name = request.query_params.get("target", "")
+        target = self._city.collector.targets.get(name)
+        if target is None:
+            return PlainTextResponse("no such target in the catalogue, or not in this shard\n", 404)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._allowed(request)):
+                await self._city.collector.read(target)
+        return serving.respond(request, self._only(target), CollectorRegistry())
+
+    def _allowed(self, request: Request) -> float:
+        try:
+            asked = float(request.headers.get(_SCRAPE_TIMEOUT, ""))
+        except ValueError:
+            return self._settings.timeout
+        return min(self._settings.timeout, max(0.1, asked - _MARGIN))
+
+    def _only(self, target: Target) -> list[Family]:
+        """Return the families with the series of one device's meters and of itself."""
+        shown = Metrics()
+        books = self._city.books
+        for account in books.of_device(target.site, target.device.id):
+            if account.state is not None:
+                shown.counted(account)
+        _show_collected(shown, target)
+        return [one for one in shown.families() if len(one)]
+
+    async def _discover(self, request: Request) -> Response:
+        """Return the targets as Prometheus's HTTP service discovery takes them."""
+        here = request.url.netloc
+        found = [
+            {
+                "targets": [here],
+                "labels": {
+                    "__metrics_path__": "/probe",
+                    "__param_target": target.name,
+                    "instance": target.name,
+                    "site": target.site,
+                    "device": target.device.id,
+                    "profile": target.device.profile,
+                },
+            }
+            for target in self._city.collector.targets.values()
+        ]
+        return JSONResponse(found)
+
+    # -- the work ---------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Read and reckon until cancelled; a reload begins anew with the new catalogue."""
+        try:
+            while True:
+                self._reloaded.clear()
+                city = self._city
+                async with asyncio.TaskGroup() as group:
+                    work = [
+                        group.create_task(city.collector.run()),
+                        group.create_task(self._reckon(city)),
+                    ]
+                    await self._reloaded.wait()
+                    for task in work:
+                        task.cancel()
+                await city.collector.close()
+        finally:
+            await self._city.collector.close()
+            self._ledger.close()
+
+    async def reload(self) -> None:
+        """Read the catalogue and credentials anew; nothing that was counted is lost."""
+        city = self._read_city()
+        self._metrics.clear()
+        self._air.clear()
+        self._city = city
+        self._show_all()
+        self._reloaded.set()
+
+    def _read_city(self) -> _City:
+        settings = self._settings
+        found = catalogue.load(settings.folder)
+        strange = set(settings.sites) - set(found.sites)
+        if strange:
+            raise BadInputError(
+                f'there is no site "{min(strange)}"', remedy=f"name one of {sorted(found.sites)}"
+            )
+        sites = [found.sites[one] for one in settings.sites or sorted(found.sites)]
+        trees = {one.id: Tree(one) for one in sites}
+        opened = settings.opener(settings.timeout)
+        targets = [
+            Target(site.id, device, opened(device, device.address.of(settings.profile)))
+            for site in sites
+            for device in site.devices
+            if in_shard(f"{site.id}/{device.id}", settings.shard)
+        ]
+        return _City(
+            catalogue=found,
+            trees=trees,
+            books=Books(self._ledger, list(trees.values())),
+            collector=Collector(
+                targets,
+                self._take,
+                self._failed,
+                interval=settings.interval,
+                timeout=settings.timeout,
+            ),
+            shares={one.id: figures.shares(found, one, settings.profile) for one in sites},
+            limits={one.id: one.value for one in found.targets.targets},
+        )
+
+    def _show_all(self) -> None:
+        """Show what the ledger knows, before anything is read."""
+        self._metrics.targets(self._city.catalogue)
+        self._metrics.ledger.set((), float(not self._unwritten))
+        for target in self._city.collector.targets.values():
+            for account in self._city.books.of_device(target.site, target.device.id):
+                if account.state is not None:
+                    self._metrics.counted(account)
+
+    async def _take(self, target: Target, readings: Sequence[Reading]) -> None:
+        """Write down and count what a device said; what can't be written is not counted."""
+        _show_collected(self._metrics, target)
+        self._show_air(target, readings)
+        try:
+            taken = await asyncio.to_thread(
+                self._city.books.take, target.site, target.device.id, readings
+            )
+        except LedgerError as error:
+            self._unwritable(error)
+            return
+        self._writable()
+        self._show(target, taken)
+
+    def _show(self, target: Target, taken: Taken) -> None:
+        for account in taken.accounts:
+            self._metrics.counted(account)
+        self._metrics.judged(target.site, target.device.id, taken.verdicts)
+        for subject, event in taken.events:
+            _log.warning("%s: %s", subject, event)
+
+    def _failed(self, target: Target, reason: Reason) -> None:
+        _show_collected(self._metrics, target)
+        self._metrics.count(self._metrics.failures, (target.site, target.device.id, reason))
+
+    def _unwritable(self, error: LedgerError) -> None:
+        if not self._unwritten:
+            _log.error("%s", error)
+        self._unwritten = str(error)
+        self._metrics.ledger.set((), 0)
+
+    def _writable(self) -> None:
+        self._unwritten = ""
+        self._metrics.ledger.set((), 1)
+
+    def _show_air(self, target: Target, readings: Sequence[Reading]) -> None:
+        site = self._city.trees[target.site].site
+        for sensor in site.sensors:
+            if sensor.device != target.device.id:
+                continue
+            place = (site.id, sensor.rack or "", sensor.place)
+            known = self._air.setdefault(place, {})
+            known[sensor.id] = air.read(sensor, readings)
+            most = air.highest(list(known.values()))
+            for family, value in (
+                (self._metrics.temperature, most.temperature),
+                (self._metrics.dew_point, most.dew_point),
+                (self._metrics.humidity, most.humidity),
+            ):
+                if value is None:
+                    family.drop(place)
+                else:
+                    family.set(place, value)
+            if sensor.place == "inlet" and most.temperature is not None:
+                within = figures.envelopes(self._city.limits, most.temperature, most.dew_point)
+                for name, holds in within.items():
+                    self._metrics.envelope.set((*place[:2], name), holds)
+
+    # -- figures ----------------------------------------------------------------------------------
+
+    async def _reckon(self, city: _City) -> None:
+        """Compute figures every minute, and note when the clock was set."""
+        while True:
+            try:
+                await asyncio.to_thread(self._watch_clock)
+                await asyncio.to_thread(city.books.renew_amendments)
+                if self._settings.shard[0] == 1:
+                    for tree in city.trees.values():
+                        found = await asyncio.to_thread(self._snapshot, city, tree, time.time())
+                        self._show_snapshot(city, tree, found)
+            except LedgerError as error:
+                self._unwritable(error)
+            await asyncio.sleep(min(_REFRESH, self._settings.interval or _REFRESH))
+
+    def _watch_clock(self) -> None:
+        offset = time.time() - time.monotonic()
+        jumped = offset - self._offset
+        if abs(jumped) > _JUMP:
+            now = time.time()
+            body = {"event": "clock jumped", "seconds": round(jumped, 3)}
+            self._ledger.append([Entry("event", "clock", now, now, body)])
+            _log.warning("the clock jumped by %+.1f s", jumped)
+            self._offset = offset
+
+    def _snapshot(self, city: _City, tree: Tree, now: float) -> _Snapshot:
+        site = tree.site.id
+        total = {one: self._ledger.total(f"{site}/{one}") for one in tree.meters}
+        last = {one: self._ledger.last("interval", f"{site}/{one}") for one in tree.meters}
+        told: list[tuple[str, str, Told]] = []
+        annual = False
+        for window in windows.WINDOWS:
+            start = windows.start(window, now)
+            found = self._amounts(city, tree, start, now)
+            told += [(window, name, one) for name, one in figures.computed(found).items()]
+            if window == "12-months":
+                annual = isinstance(found.total, Figure) and found.total.coverage >= _COVERED
+        counted = {one for one, row in last.items() if row}
+        rests = {
+            group.id: rest(group, {one: total[one].amount for one in (*group.above, *group.below)})
+            for group in tree.groups
+            if {*group.above, *group.below} <= counted
+            and tree.meters[group.above[0]].carrier == "electricity"
+        }
+        return _Snapshot(
+            site,
+            told,
+            annual,
+            rests,
+            self._imbalanced(tree, counted, now),
+            self._allocate(city, tree, total, now),
+        )
+
+    def _amounts(self, city: _City, tree: Tree, start: float, now: float) -> Amounts:
+        """Return a window's amounts, up to where all its meters have been counted."""
+        site = tree.site.id
+        known: dict[str, Sums] = {}
+        added, taken = tree.it
+        needed = [one for one in (*tree.boundary, *added, *taken) if tree.meters[one].reads]
+        rows = [self._ledger.last("interval", f"{site}/{one}") for one in needed]
+        end = min((row.end if row else start for row in rows), default=now)
+
+        def between(meter: str) -> Sums:
+            if meter not in known:
+                known[meter] = self._ledger.between(f"{site}/{meter}", start, max(start, end))
+            return known[meter]
+
+        seconds = max(1.0, now - start)
+        return figures.amounts(tree, city.catalogue, between, seconds, windows.year(now))
+
+    def _imbalanced(self, tree: Tree, counted: set[str], now: float) -> dict[str, bool]:
+        """Return of each group whether more was seen below than above in the last whole hour."""
+        end = windows.hour(now) - _HOUR / 4
+        found = {}
+        for group in tree.groups:
+            if not {*group.above, *group.below} <= counted:
+                continue
+            above, below = (
+                [self._ledger.between(f"{tree.site.id}/{one}", end - _HOUR, end) for one in side]
+                for side in (group.above, group.below)
+            )
+            if any(one.seconds < _COVERED * _HOUR for one in (*above, *below)):
+                continue
+            least = sum(one.lower - one.slack for one in below)
+            most = sum(one.upper + one.slack for one in above)
+            found[group.id] = least > most
+        return found
+
+    def _allocate(
+        self, city: _City, tree: Tree, total: dict[str, Sums], now: float
+    ) -> dict[str, list[float]]:
+        """Share out hour by hour what was used since it was last done, and write it down."""
+        site = tree.site.id
+        row = self._ledger.last("allocation", site)
+        body: dict[str, Any] = json.loads(row.body) if row else {"until": {}, "services": {}}
+        services: dict[str, list[float]] = body["services"]
+        added, taken = tree.it
+        if not added or (row and now - row.end < _HOUR):
+            return services
+        sums = {
+            "it": sum(total[one].amount for one in added) - sum(total[one].amount for one in taken),
+            **{one: total[one].amount for one in tree.meters},
+        }
+        whole = figures.amounts(
+            tree,
+            city.catalogue,
+            lambda one: _since(total, body["until"], one),
+            1.0,
+            windows.year(now),
+        )
+        it = max(0.0, sums["it"] - body["until"].get("it", 0.0))
+        grams = whole.carbon.value * 1000 if isinstance(whole.carbon, Figure) else 0.0
+        litres = whole.water.value if isinstance(whole.water, Figure) else 0.0
+        for service, share in city.shares[site].items():
+            before = services.get(service, [0.0, 0.0, 0.0])
+            services[service] = [
+                old + max(0.0, more) * share
+                for old, more in zip(before, (it, grams, litres), strict=True)
+            ]
+        start = row.end if row else now
+        written = {"until": sums, "services": services, "shares": city.shares[site]}
+        self._ledger.append([Entry("allocation", site, start, now, written)])
+        return services
+
+    def _show_snapshot(self, city: _City, tree: Tree, found: _Snapshot) -> None:
+        metrics, site = self._metrics, found.site
+        category = str(tree.category or "")
+        for window, name, told in found.indicators:
+            annual = window == "12-months" and found.annual
+            labels = (site, name, category, window, "annual" if annual else "interim")
+            metrics.told(labels, told)
+        for group, value in found.rests.items():
+            metrics.never_less(metrics.unmetered, (site, group), value)
+        for group, holds in found.imbalanced.items():
+            metrics.imbalance.set((site, group), holds)
+        for service, values in found.allocated.items():
+            agency = (
+                city.catalogue.services[service].agency
+                if service in city.catalogue.services
+                else ""
+            )
+            labels4 = (service, agency, site, "flavor")
+            for family, value in zip(
+                (metrics.service_energy, metrics.service_carbon, metrics.service_water),
+                values,
+                strict=True,
+            ):
+                metrics.never_less(family, labels4, value)
+
+
+def _since(total: dict[str, Sums], until: dict[str, float], meter: str) -> Sums:
+    """Return what passed a meter since its total was `until`."""
+    more = max(0.0, total[meter].amount - until.get(meter, 0.0))
+    return Sums(more, more, more, 1.0)
+
+
+def _show_collected(metrics: Metrics, target: Target) -> None:
+    labels = (target.site, target.device.id)
+    if target.up is not None:
+        metrics.up.set(labels, target.up)
+        metrics.duration.set(labels, target.duration)
+    if target.read_at is not None:
+        metrics.age.set(labels, time.monotonic() - target.read_at)
+
+
+def in_parts(text: str) -> tuple[int, int]:
+    """Return "2/3" as (2, 3).  Raise BadInputError if it is no shard."""
+    number, _, of = text.partition("/")
+    if number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of):
+        return int(number), int(of)
+    raise BadInputError(f'"{text}" is no shard', remedy='write i/n, such as "1/3" to "3/3"')
