@@ -38,6 +38,12 @@ BEGUN = "begun"
 """The rule of a meter's first entry, which counts nothing."""
 NOTHING = Sums()
 _VOLUMES = {"fuel", "water"}
+_RATES = {Quantity.POWER, Quantity.FLOW}
+_QUANTITIES = {
+    False: (Quantity.ENERGY, Quantity.POWER),
+    True: (Quantity.VOLUME, Quantity.FLOW),
+}
+"""Of a meter of volumes or not: its register and its rate."""
 _TRIES = 3
 
 
@@ -124,16 +130,14 @@ class Books:
         entries: list[Entry] = []
         changes: list[tuple[Account, Outcome, Sums, int | None]] = []
         for account in self.of_device(site, device):
-            sample, doubts, used = _sampled(account, readings)
-            taken.verdicts.update(doubts)
+            sample, verdicts = _sampled(account, readings)
             outcome = sample and metering.advance(account.judged_as, account.state, sample)
-            verdict = outcome.verdict if outcome else Verdict.UNAVAILABLE
-            if used:
+            if outcome:
+                _judge(verdicts, outcome.verdict)
+            for one, verdict in verdicts:
                 taken.verdicts[verdict] += 1
-            raw += [
-                [one.point.channel, one.point.quantity, one.value, one.raw, verdict] for one in used
-            ]
-            moment = max([moment, *(one.time for one in used)])
+                raw.append([one.point.channel, one.point.quantity, one.value, one.raw, verdict])
+                moment = max(moment, one.time)
             if not outcome or not sample:
                 continue
             made, sums = _entries(account, outcome)
@@ -228,51 +232,54 @@ class Books:
 
 def _sampled(
     account: Account, readings: Sequence[Reading]
-) -> tuple[Sample | None, list[Verdict], list[Reading]]:
-    """Return a meter's sample, what is doubtful of its parts, and the readings it is made of."""
+) -> tuple[Sample | None, list[tuple[Reading, Verdict]]]:
+    """Return a meter's sample, if there is one, and its readings, each judged by itself."""
     reads, volume = account.meter.reads, account.meter.carrier in _VOLUMES
     if reads is None:
-        return None, [], []
-    wanted = (Quantity.VOLUME, Quantity.FLOW) if volume else (Quantity.ENERGY, Quantity.POWER)
-    found = {
-        one.point.quantity: one
-        for one in readings
-        if one.point.channel == reads.channel and one.point.quantity in wanted
-    }
-    values: dict[Quantity, float] = {}
-    doubts: list[Verdict] = []
-    for quantity, one in found.items():
-        if one.value is None or math.isnan(one.value):
-            doubts.append(Verdict.UNAVAILABLE)
-        elif not _possible(one, one.value) or (
-            quantity is wanted[1] and one.value * reads.ct_ratio > account.judged_as.limit
-        ):
-            doubts.append(Verdict.LIMIT)
-        else:
-            values[quantity] = one.value * reads.ct_ratio
-    used = list(found.values())
+        return None, []
+    register, rate = _QUANTITIES[volume]
+    values: dict[Quantity, Reading] = {}
+    verdicts = []
+    for one in readings:
+        if one.point.channel != reads.channel or one.point.quantity not in (register, rate):
+            continue
+        limit = account.judged_as.limit if one.point.quantity is rate else math.inf
+        verdict = _by_itself(one, limit / reads.ct_ratio)
+        verdicts.append((one, verdict))
+        if verdict is Verdict.GOOD:
+            values[one.point.quantity] = one
     if not values:
-        return None, doubts, used
-    register = found.get(wanted[0])
-    modulus = register.point.modulus if register else None
+        return None, verdicts
+
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else value * reads.ct_ratio
+
+    shown = values.get(register)
     sample = Sample(
-        time=max(one.time for one in used),
-        register=values.get(wanted[0]),
-        rate=values.get(wanted[1]),
-        modulus=modulus and modulus * reads.ct_ratio,
+        time=max(one.time for one in values.values()),
+        register=scaled(shown.value) if shown else None,
+        rate=scaled(values[rate].value) if rate in values else None,
+        modulus=scaled(shown.point.modulus) if shown else None,
         ratio=reads.ct_ratio,
     )
-    return sample, doubts, used
+    return sample, verdicts
 
 
-def _possible(reading: Reading, value: float) -> bool:
-    point = reading.point
-    low = 0.0 if point.low is None else max(0.0, point.low)
-    high = min(
-        math.inf if point.high is None else point.high,
-        math.inf if point.modulus is None else point.modulus,
-    )
-    return low <= value <= high and math.isfinite(value)
+def _judge(verdicts: list[tuple[Reading, Verdict]], verdict: Verdict) -> None:
+    """Give the reading that decided, the register if there is one, the outcome's verdict."""
+    sound = [index for index, (_, known) in enumerate(verdicts) if known is Verdict.GOOD]
+    decisive = min(sound, key=lambda index: verdicts[index][0].point.quantity in _RATES)
+    verdicts[decisive] = (verdicts[decisive][0], verdict)
+
+
+def _by_itself(reading: Reading, limit: float) -> Verdict:
+    """Return what is thought of a reading that nothing is compared with."""
+    value, point = reading.value, reading.point
+    if value is None or math.isnan(value):
+        return Verdict.UNAVAILABLE
+    low = max(0.0, point.low or 0.0)
+    high = min(limit, *(one for one in (point.high, point.modulus) if one is not None), math.inf)
+    return Verdict.GOOD if low <= value <= high and math.isfinite(value) else Verdict.LIMIT
 
 
 def _entries(account: Account, outcome: Outcome) -> tuple[list[Entry], Sums]:

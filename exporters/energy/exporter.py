@@ -1,7 +1,6 @@
 """The energy exporter: it reads the devices, keeps the books, and shows what they come to."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import time
@@ -136,10 +135,17 @@ class EnergyExporter:
         target = self._city.collector.targets.get(name)
         if target is None:
             return PlainTextResponse("no such target in the catalogue, or not in this shard\n", 404)
-        with contextlib.suppress(TimeoutError):
+        shown = Metrics()
+        try:
             async with asyncio.timeout(self._allowed(request)):
                 await self._city.collector.read(target)
-        return serving.respond(request, self._only(target), CollectorRegistry())
+            _show_collected(shown, target)
+        except TimeoutError:
+            shown.up.set((target.site, target.device.id), 0)
+        for account in self._city.books.of_device(target.site, target.device.id):
+            if account.state is not None:
+                shown.counted(account)
+        return serving.respond(request, [one for one in shown.families() if one], self.registry)
 
     def _allowed(self, request: Request) -> float:
         try:
@@ -147,16 +153,6 @@ class EnergyExporter:
         except ValueError:
             return self._settings.timeout
         return min(self._settings.timeout, max(0.1, asked - _MARGIN))
-
-    def _only(self, target: Target) -> list[Family]:
-        """Return the families with the series of one device's meters and of itself."""
-        shown = Metrics()
-        books = self._city.books
-        for account in books.of_device(target.site, target.device.id):
-            if account.state is not None:
-                shown.counted(account)
-        _show_collected(shown, target)
-        return [one for one in shown.families() if len(one)]
 
     async def _discover(self, request: Request) -> Response:
         """Return the targets as Prometheus's HTTP service discovery takes them."""
