@@ -79,7 +79,9 @@ def energy(
     Read the devices of the sites, keep the ledger, and show energy, water and indicators.
 
     Credentials are in the file that CITYDC_DEVICE_CREDENTIALS names (mode 0600).
+
     Example: citydc exporter energy --ledger /var/lib/citydc/energy.sqlite
+
     Example: citydc exporter energy --try main/pdu-a1-a --profile lab
     """
     if device:

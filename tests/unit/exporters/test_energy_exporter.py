@@ -143,7 +143,7 @@ def test_full_disk_counts_nothing_and_heals(settings: Settings, clock: _Clock) -
     _read(exporter, UPS)
     assert not exporter.unready()
     assert (
-        'citydc_energy_joules_total{carrier="electricity",node="ups-a",site="main"} 2460000.0'
+        'citydc_energy_joules_total{carrier="electricity",node="ups-a",site="main"} 2.46e+06'
         in _shown(exporter)
     )
 

@@ -1,5 +1,7 @@
 """Indicators, their bounds, and what they are made of."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,14 +89,14 @@ def test_true_ratio_lies_within_the_bounds(
     assert true[0] / true[1] <= found.upper * (1 + 1e-9)
 
 
-def _between(amounts: dict[str, float]) -> figures.Between:
+def _between(amounts: Mapping[str, float]) -> figures.Between:
     return lambda meter: _sums(amounts.get(meter, 0.0), share=0.0)
 
 
 def test_site_has_every_indicator_or_the_reason() -> None:
     """All of ISO/IEC 30134-2 to -9, from the catalogue's own meters."""
     tree = Tree(MAIN)
-    kwh = {"utility-a": 700, "utility-b": 500, "generator": 100, "pv": 100, "heat-reuse": 140}
+    kwh = {"utility-a": 700.0, "utility-b": 500, "generator": 100, "pv": 100, "heat-reuse": 140}
     kwh |= dict.fromkeys(tree.it[0], 1000 / len(tree.it[0]))
     kwh |= {"water-intake": 1800 / KWH, "generator-fuel": 10 / KWH}
     found = figures.computed(figures.amounts(tree, CITY, _between(kwh), DAY, 2026))
