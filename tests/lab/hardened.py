@@ -12,7 +12,7 @@ from typing import Any
 
 import dns.resolver
 import yaml
-from lab_helpers import wait_for
+from lab_helpers import LIMIT_S, wait_for
 
 from infra.outputs import Outputs
 from lab.hosts import keys, machine
@@ -71,6 +71,8 @@ VARIABLES: dict[str, Any] = {
 }
 
 
+BOOT_S = 900
+"""How long a host that software emulates may take beside other work; idle it is half a minute."""
 BANNER = """
 import socket, sys
 link = socket.create_connection((sys.argv[1], 22), 2)
@@ -111,7 +113,8 @@ class Site:
                     *about, login=login, key=pair, name_servers=NAME_SERVERS
                 )
         for name in pairs:
-            wait_for(lambda: self._answers(addresses(name)[1]))  # noqa: B023  called at once
+            patience = BOOT_S if name in emulated else LIMIT_S
+            wait_for(lambda: self._answers(addresses(name)[1]), patience)  # noqa: B023  at once
 
     def _answers(self, address: str) -> bool:
         try:

@@ -69,9 +69,9 @@ def _reserve(port: int) -> None:
         raise
 
 
-def wait_for(check: Callable[[], Any]) -> Any:
+def wait_for(check: Callable[[], Any], patience_s: float = LIMIT_S) -> Any:
     """Call `check` until what it gives is true, and give that."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + patience_s
     while True:
         found = check()
         if found:
