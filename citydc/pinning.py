@@ -8,9 +8,9 @@ import yaml
 import catalogue
 from catalogue import images
 from catalogue.errors import BadInputError, OutsideError
-from catalogue.model import Profile
 from catalogue.problems import suggestion
 from citydc import project
+from infra.settings import profile_named
 from lab.hosts.images import STEM, Image
 
 
@@ -32,9 +32,8 @@ class Stack:
                 why="the golden image takes its place",
                 remedy="describe it in the site's file",
             )
-        profile = Profile(place.setting(site_id, "profile"))
         self.file = place.stack_file(site_id)
-        self._source = found[0].source.of(profile)
+        self._source = found[0].source.of(profile_named(place.setting(site_id, "profile")))
 
     def take(self, image: Image) -> None:
         """Have the stack take the image, from where the site's image lies.  Raise OutsideError."""

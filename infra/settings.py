@@ -25,7 +25,7 @@ class Settings:
 def read() -> Settings:
     """Read the running stack's settings.  Raise BadInputError if they name what isn't there."""
     config = pulumi.Config("citydc")
-    profile = _profile(config.get("profile"))
+    profile = profile_named(config.get("profile"))
     folder = config.get("catalogue")
     found = catalogue.load((_project() / folder).resolve() if folder else None)
     found = images.pinned(found, pulumi.get_stack(), config.get_object(images.KEY))
@@ -37,7 +37,8 @@ def _project() -> Path:
     return Path(pulumi.runtime.settings.get_root_directory() or CHECKOUT)
 
 
-def _profile(text: str | None) -> Profile:
+def profile_named(text: str | None) -> Profile:
+    """Return the profile that a stack's configuration names.  Raise BadInputError."""
     known = ", ".join(Profile)
     if text is None:
         raise BadInputError(
