@@ -385,6 +385,8 @@ class Rack(Model):
     zone: Id
     power_w: Positive
     """What its supply can carry for good, with one feed lost."""
+    cooling_w: Positive | None = None
+    """Heat that its cooling can carry off for good; None where nobody says."""
     nodes: list[Node]
 
 

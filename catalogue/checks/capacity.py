@@ -37,15 +37,16 @@ def flavors_fit_a_node(draft: Draft) -> Iterator[Problem]:
 
 
 def racks_carry_their_nodes(draft: Draft) -> Iterator[Problem]:
-    """Ensure that a rack's supply carries its nodes, and their power at rest is the smaller."""
+    """Ensure that a rack's supply and cooling carry its nodes, whose power at rest is less."""
     for name, site in draft.sites.items():
         for index, rack in enumerate(site.racks):
             needed = sum(node.count * node.max_w for node in rack.nodes)
-            if needed > rack.power_w:
-                what = f"{rack.power_w} W, but the nodes take {needed} W at full load"
-                remedy = "move nodes to another rack, or raise the supply"
-                steps = ("racks", index, "power_w")
-                yield draft.problem(f"sites/{name}", steps, what, remedy)
+            for field, limit in (("power_w", rack.power_w), ("cooling_w", rack.cooling_w)):
+                if limit is not None and needed > limit:
+                    what = f"{limit} W, but the nodes take {needed} W at full load"
+                    remedy = "move nodes to another rack, or raise it"
+                    steps = ("racks", index, field)
+                    yield draft.problem(f"sites/{name}", steps, what, remedy)
             for place, node in enumerate(rack.nodes):
                 if node.idle_w > node.max_w:
                     what = f"{node.idle_w} W at rest, but {node.max_w} W at full load"
