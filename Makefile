@@ -61,6 +61,7 @@ bench: setup
 generate: setup
 	.venv/bin/python -m catalogue.schemas
 	.venv/bin/python -m exporters.devices.schema
+	.venv/bin/python -m exporters.uptime.schemas
 	.venv/bin/python -m infra.outputs
 	.venv/bin/python -m infra.inventory
 	.venv/bin/python -m playbooks.controls

@@ -45,6 +45,22 @@ LedgerArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The ledger
 MeterArgument = Annotated[str, typer.Argument(metavar="SITE/METER", help="Such as main/ups-a.")]
 AuthorOption = Annotated[str, typer.Option("--author", help="Who says so.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, and by which document.")]
+OutputsOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--outputs",
+        metavar="FILE",
+        help="A stack's outputs, as `pulumi stack output --json` prints them; once for each site.",
+    ),
+]
+AuthorityOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--authority",
+        metavar="FILE",
+        help="Certificates that those of the servers asked are checked against; else the system's.",
+    ),
+]
 
 
 @app.command("energy")
@@ -209,3 +225,126 @@ def _moment(when: datetime) -> float:
     from exporters.ledger import ZONE
 
     return when.replace(tzinfo=ZONE).timestamp()
+
+
+@app.command("uptime")
+def uptime(
+    *,
+    outputs: OutputsOption,
+    observer: Annotated[
+        Path,
+        typer.Option("--observer", metavar="FILE", help="observer.yaml (docs/availability.md)."),
+    ],
+    state: Annotated[
+        Path, typer.Option("--state", metavar="FILE", help="Where counts outlive the exporter.")
+    ],
+    maintenance: Annotated[
+        Path | None,
+        typer.Option("--maintenance", metavar="FILE", help="maintenance.yaml, windows declared."),
+    ] = None,
+    listen: ListenOption = "127.0.0.1:9812",
+    web_config: WebConfigOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """
+    Probe every service over IPv4 and IPv6, and count the seconds that it is good, bad or unknown.
+
+    Example: citydc exporter uptime --outputs main.json --outputs backup.json --observer
+    observer.yaml --state /var/lib/citydc/uptime.sqlite
+    """
+    import catalogue
+    from exporters import outputs as documents
+    from exporters import serving
+    from exporters.uptime.exporter import Files, UptimeExporter
+
+    _log_to_standard_error()
+    known = catalogue.load(folder)
+    stacks = [documents.read(file, known) for file in outputs]
+    exporter = UptimeExporter(known, stacks, Files(observer, maintenance, state))
+    serving.serve(exporter, serving.listening(listen, web_config))
+
+
+@app.command("capacity")
+def capacity(
+    *,
+    outputs: OutputsOption,
+    prometheus: Annotated[
+        str | None,
+        typer.Option("--prometheus", metavar="URL", help="Has the measured peaks of power."),
+    ] = None,
+    authority: AuthorityOption = None,
+    listen: ListenOption = "127.0.0.1:9813",
+    web_config: WebConfigOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """
+    Read how full the sites are, and whether the standby site would carry a takeover now.
+
+    Its credentials are those of the sites' clouds in clouds.yaml; it only reads.
+    Example: citydc exporter capacity --outputs main.json --outputs backup.json
+    --prometheus https://monitoring.example:9090
+    """
+    import catalogue
+    from exporters import outputs as documents
+    from exporters import serving
+    from exporters.capacity.exporter import CapacityExporter
+    from exporters.capacity.peaks import Prometheus
+
+    _log_to_standard_error()
+    known = catalogue.load(folder)
+    stacks = [documents.read(file, known) for file in outputs]
+    peaks = Prometheus(prometheus, authority) if prometheus else None
+    exporter = CapacityExporter(known, stacks, peaks)
+    serving.serve(exporter, serving.listening(listen, web_config))
+
+
+@app.command("recovery")
+def recovery(
+    *,
+    outputs: OutputsOption,
+    records: Annotated[
+        Path | None,
+        typer.Option("--records", metavar="FOLDER", help="Backups and restores of each database."),
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option("--journal", metavar="FOLDER", help="Drills that were held.")
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="NAME", help="Logs in to the databases, and no more."),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="Its password; mode 0600."),
+    ] = None,
+    authority: AuthorityOption = None,
+    listen: ListenOption = "127.0.0.1:9814",
+    web_config: WebConfigOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """
+    Read how far standbys lag, how old backups are, and what was restored and drilled last.
+
+    Example: citydc exporter recovery --outputs main.json --outputs backup.json --user monitor
+    --password-file monitor.password --records /var/lib/citydc/records
+    """
+    import catalogue
+    from exporters import outputs as documents
+    from exporters import serving
+    from exporters.recovery.exporter import RecoveryExporter, Sources
+    from exporters.trust import password
+
+    _log_to_standard_error()
+    known = catalogue.load(folder)
+    stacks = [documents.read(file, known) for file in outputs]
+    secret = password(password_file) if password_file else ""
+    sources = Sources(records, journal, user, secret, authority)
+    exporter = RecoveryExporter(known, stacks, sources)
+    serving.serve(exporter, serving.listening(listen, web_config))
+
+
+def _log_to_standard_error() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request

@@ -1,0 +1,213 @@
+"""The recovery exporter: every half minute it asks and reads, and serves what it found."""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
+
+from catalogue.errors import OutsideError
+from catalogue.model import Catalogue
+from exporters.families import Family
+from exporters.outputs import Outputs
+from exporters.recovery import records, replication
+from exporters.recovery.replication import Server, Status
+from exporters.trust import trusting
+
+_log = logging.getLogger(__name__)
+PERIOD_S = 30
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where recovery can be read; what is None is not read, and its metrics are absent."""
+
+    records: Path | None = None
+    journal: Path | None = None
+    user: str | None = None
+    password: str = field(default="", repr=False)
+    authority: Path | None = None
+
+
+class Metrics:
+    """All families; what nobody ever did, or what can't be read, is absent."""
+
+    def __init__(self) -> None:
+        server = ("service", "database", "site", "server")
+        database = ("service", "database")
+        self.up = Family(
+            "citydc_replication_server_up",
+            "gauge",
+            "Whether a database server told how far it has come.",
+            server,
+        )
+        self.primary = Family(
+            "citydc_replication_primary",
+            "gauge",
+            "Whether a database server takes writes.",
+            server,
+        )
+        self.position = Family(
+            "citydc_replication_position_bytes",
+            "gauge",
+            "How far a server's write-ahead log is written, or replayed on a standby.",
+            server,
+            "bytes",
+        )
+        self.lag = Family(
+            "citydc_replication_lag_seconds",
+            "gauge",
+            "How old what a standby has is, at most; absent where it never replayed anything.",
+            server,
+            "seconds",
+        )
+        self.backup = Family(
+            "citydc_backup_age_seconds",
+            "gauge",
+            "How long ago the newest sound backup, kept at the other site, ended.",
+            database,
+            "seconds",
+        )
+        self.restore = Family(
+            "citydc_restore_verified_timestamp_seconds",
+            "gauge",
+            "When a backup was last restored and read whole.",
+            database,
+            "seconds",
+        )
+        self.drill = Family(
+            "citydc_drill_timestamp_seconds",
+            "gauge",
+            "When the last drill of a service ended.",
+            ("service",),
+            "seconds",
+        )
+        self.passed = Family("citydc_drill_passed", "gauge", "Whether it passed.", ("service",))
+
+    def families(self) -> list[Family]:
+        """Return all of them."""
+        return [one for one in vars(self).values() if isinstance(one, Family)]
+
+
+class RecoveryExporter:
+    """All databases and services of the stacks whose outputs are given."""
+
+    def __init__(self, catalogue: Catalogue, stacks: Iterable[Outputs], sources: Sources) -> None:
+        self.registry = CollectorRegistry()
+        self._services = catalogue.services
+        self._servers: dict[tuple[str, str], list[Server]] = defaultdict(list)
+        for one in replication.servers(catalogue, stacks):
+            self._servers[one.service, one.database].append(one)
+        self._sources = sources
+        self._context = trusting(sources.authority)
+        self._metrics = Metrics()
+        self._read = False
+        self._writers = {
+            one for several in self._servers.values() for one in several if one.role == "primary"
+        }
+        self._told: dict[str, str] = {}
+
+    def families(self) -> Iterable[Family]:
+        """Return the families as they are now."""
+        return self._metrics.families()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return nothing beside what all exporters answer."""
+        return []
+
+    def unready(self) -> str:
+        """Return whether nothing was read yet."""
+        return "" if self._read else "nothing was read yet"
+
+    async def reload(self) -> None:
+        """Do nothing: what it is given changes with a new start."""
+
+    async def run(self) -> None:
+        """Ask and read until cancelled."""
+        while True:
+            if self._sources.user:
+                async with asyncio.TaskGroup() as group:
+                    for servers in self._servers.values():
+                        group.create_task(self._ask(servers))
+            self._look()
+            self._read = True
+            await asyncio.sleep(PERIOD_S)
+
+    async def _ask(self, servers: list[Server]) -> None:
+        """
+        Ask all servers of a database.
+
+        Who took writes when last asked comes first, so that no standby seems to be behind for what
+        was written after it was asked.
+        """
+        written: int | None = None
+        for server in sorted(servers, key=lambda one: one not in self._writers):
+            status = await self._status(server)
+            if status and not status.follows:
+                written = max(written or 0, status.position)
+                self._writers.add(server)
+            else:
+                self._writers.discard(server)
+            self._show(server, status, written)
+
+    async def _status(self, server: Server) -> Status | None:
+        user, secret = self._sources.user or "", self._sources.password
+        try:
+            return await replication.ask(server, user, secret, self._context)
+        except OutsideError as error:
+            self._tell(error)
+            return None
+
+    def _show(self, server: Server, status: Status | None, written: int | None) -> None:
+        metrics = self._metrics
+        labels = (server.service, server.database, server.site, server.name)
+        metrics.up.set(labels, status is not None)
+        for family in (metrics.primary, metrics.position, metrics.lag):
+            family.drop(labels)
+        if status is None:
+            return
+        metrics.primary.set(labels, not status.follows)
+        metrics.position.set(labels, status.position)
+        lag = replication.lag_s(status, written, datetime.now(UTC)) if status.follows else None
+        if lag is not None:
+            metrics.lag.set(labels, lag)
+
+    def _look(self) -> None:
+        """Read the records and the journal."""
+        metrics = self._metrics
+        for family in (metrics.backup, metrics.restore, metrics.drill, metrics.passed):
+            family.clear()
+        if self._sources.records:
+            for database in self._servers:
+                self._look_at(self._sources.records, database)
+        if self._sources.journal:
+            drills, faults = records.last_drills(self._sources.journal)
+            for service, drill in drills.items():
+                if service in self._services:
+                    metrics.drill.set((service,), drill.ended.timestamp())
+                    metrics.passed.set((service,), drill.passed)
+            for fault in faults:
+                self._tell(fault)
+
+    def _look_at(self, folder: Path, database: tuple[str, str]) -> None:
+        cluster = "-".join(database)
+        try:
+            if backup := records.newest_backup(folder, cluster):
+                self._metrics.backup.set(database, time.time() - backup.timestamp.stop)
+            if restore := records.last_restore(folder, cluster):
+                self._metrics.restore.set(database, restore.restored.timestamp())
+        except OutsideError as error:
+            self._tell(error)
+
+    def _tell(self, error: OutsideError) -> None:
+        """Write an error to the log, unless it is the same as before."""
+        thing = f"{error.place} {error.what}"
+        if self._told.get(thing) != error.why:
+            self._told[thing] = error.why
+            _log.warning("%s", " ".join(str(error).split()))

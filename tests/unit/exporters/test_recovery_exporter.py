@@ -1,0 +1,128 @@
+"""What hosts and drills wrote down, and how old a standby's data is."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalogue.errors import BadInputError, OutsideError
+from exporters import trust
+from exporters.recovery import exporter, records
+from exporters.recovery.replication import Status, lag_s
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+INFO = [
+    {
+        "name": "lgsp-registry",
+        "backup": [
+            {"label": "20261122-013000F", "error": False, "type": "full",
+             "timestamp": {"start": 1000, "stop": 2000}},
+            {"label": "20261122-013000F_20261123-013000I", "error": True, "type": "incr",
+             "timestamp": {"start": 5000, "stop": 6000}},
+            {"label": "20261122-013000F_20261124-013000I", "error": None, "type": "incr",
+             "timestamp": {"start": 3000, "stop": 4000}},
+        ],
+        "status": {"code": 0, "message": "ok"},
+    },
+    {"name": "other", "backup": [
+        {"label": "x", "error": False, "timestamp": {"start": 8000, "stop": 9000}}]},
+]  # fmt: skip
+RESTORE = (
+    '{"cluster": "lgsp-registry", "backup": "20261122-013000F", "bytes": 7, "seconds": 9,'
+    ' "restored": "2026-11-22T05:41:07+07:00"}\n'
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give the records of one database."""
+    (tmp_path / "lgsp-registry").mkdir()
+    (tmp_path / "lgsp-registry" / "backups.json").write_text(json.dumps(INFO))
+    (tmp_path / "lgsp-registry" / "restore.json").write_text(RESTORE)
+    return tmp_path
+
+
+def test_newest_sound_backup_of_the_cluster(folder: Path) -> None:
+    """One with broken pages is none, and another cluster's neither."""
+    found = records.newest_backup(folder, "lgsp-registry")
+    assert found
+    assert (found.label, found.timestamp.stop) == ("20261122-013000F_20261124-013000I", 4000)
+
+
+def test_last_restore(folder: Path) -> None:
+    """The line that the check printed is the record."""
+    found = records.last_restore(folder, "lgsp-registry")
+    assert found
+    assert found.restored == dt.datetime(2026, 11, 21, 22, 41, 7, tzinfo=dt.UTC)
+
+
+def test_what_was_never_done_is_absent(tmp_path: Path) -> None:
+    """No record is no figure, and no error."""
+    assert records.newest_backup(tmp_path, "lgsp-registry") is None
+    assert records.last_restore(tmp_path, "lgsp-registry") is None
+    assert records.last_drills(tmp_path / "none") == ({}, [])
+    (tmp_path / "lgsp-registry").mkdir()
+    (tmp_path / "lgsp-registry" / "backups.json").write_text("[]")
+    assert records.newest_backup(tmp_path, "lgsp-registry") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", RESTORE[:-20], RESTORE.replace("lgsp-", "ai-")])
+def test_a_record_that_is_none_is_said_so(folder: Path, text: str) -> None:
+    """Half a line, another shape, another cluster's: the message names the file."""
+    (folder / "lgsp-registry" / "restore.json").write_text(text)
+    with pytest.raises(OutsideError, match=r"lgsp-registry/restore\.json: a record cannot"):
+        records.last_restore(folder, "lgsp-registry")
+
+
+def test_last_drill_of_each_service(tmp_path: Path) -> None:
+    """The latest that ended counts, passed or not; a broken file hides no other."""
+    drills = {
+        "a": (["lgsp", "identity"], "2026-10-01T10:00:00+07:00", True),
+        "b": (["lgsp"], "2026-11-01T10:00:00+07:00", False),
+        "c": (["lgsp"], "2026-11-01T09:59:00+07:00", True),
+    }
+    for name, (services, ended, passed) in drills.items():
+        said = {"services": services, "ended": ended, "passed": passed, "steps": []}
+        (tmp_path / f"{name}.json").write_text(json.dumps(said))
+    (tmp_path / "d.json").write_text('{"services": []}')
+    found, faults = records.last_drills(tmp_path)
+    assert {name: (one.ended.day, one.passed) for name, one in found.items()} == {
+        "lgsp": (1, False),
+        "identity": (1, True),
+    }
+    assert found["lgsp"].ended.month == 11
+    assert len(faults) == 1
+    assert "d.json" in str(faults[0])
+
+
+def test_a_standby_that_has_all_lags_nothing() -> None:
+    """However long nothing was written; behind its primary, it is as old as what it replayed."""
+    old = Status(True, 500, NOW - dt.timedelta(hours=3))
+    assert lag_s(old, 500, NOW) == 0
+    assert lag_s(old, 501, NOW) == 3 * 3600
+    assert lag_s(old, None, NOW) == 3 * 3600
+    assert lag_s(Status(True, 500, None), 501, NOW) is None
+
+
+@given(st.integers(0, 10), st.none() | st.integers(0, 10), st.integers(-100, 100))
+def test_lag_is_never_negative(position: int, written: int | None, age: int) -> None:
+    """Clocks may differ by a little."""
+    lag = lag_s(Status(True, position, NOW - dt.timedelta(seconds=age)), written, NOW)
+    assert lag is not None
+    assert lag >= 0
+
+
+def test_a_password_that_others_read_is_refused(tmp_path: Path) -> None:
+    """It says the mode and what to do, and not the password."""
+    file = tmp_path / "password"
+    file.write_text("hunter2\n")
+    file.chmod(0o640)
+    with pytest.raises(BadInputError, match=r"mode is 0640\n.*chmod 0600") as raised:
+        trust.password(file)
+    assert "hunter2" not in str(raised.value)
+    file.chmod(0o600)
+    assert trust.password(file) == "hunter2"
+    assert "hunter2" not in repr(exporter.Sources(password="hunter2"))
