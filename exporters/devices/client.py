@@ -33,6 +33,10 @@ class Reason(StrEnum):
     """It sent the reader elsewhere, which is never followed."""
 
 
+_ENDED = {Reason.REFUSED, Reason.AUTHENTICATION}
+"""What a device that answered before may say of a connection or session that it ended."""
+
+
 class DeviceError(Exception):
     """A device that could not be read: why, and in words that hold no credential."""
 
@@ -79,17 +83,32 @@ class BoundedClient:
 
     def __init__(self, device: str, reader: Reader, timeout: float) -> None:
         self._device, self._reader, self._timeout = device, reader, timeout
+        self._answered = False
 
     async def read(self) -> list[Reading]:
         """Return what the device says now; after a fault the next read connects anew."""
         try:
             async with _told(self._timeout):
-                found = await self._reader.fetch()
+                found = await self._found()
         except BaseException:
+            self._answered = False
             await self.close()
             raise
+        self._answered = True
         now = time.time()
         return [Reading(self._device, one.point, one.value, one.raw, now) for one in found]
+
+    async def _found(self) -> list[Found]:
+        """Fetch, and once more where the device has ended the connection or the session."""
+        try:
+            return await self._reader.fetch()
+        except TimeoutError:
+            raise
+        except (DeviceError, OSError, EOFError) as error:
+            if not self._answered or getattr(error, "reason", Reason.REFUSED) not in _ENDED:
+                raise
+        await self.close()
+        return await self._reader.fetch()
 
     async def close(self) -> None:
         """End the connection, whatever the device makes of it."""

@@ -56,6 +56,8 @@ class ModbusReader:
             if self._profile.table == "holding"
             else client.read_input_registers
         )
+        if lost.done():
+            raise lost.result()
         asked = asyncio.ensure_future(read(first, count=count, device_id=self._unit))
         either: set[asyncio.Future[Any]] = {asked, lost}
         try:

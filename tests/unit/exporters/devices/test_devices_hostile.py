@@ -388,8 +388,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(key, certificate, file)
 
 
-def service(resources: dict[str, bytes], *, session: bool = True) -> Behaviour:
-    """Return a Redfish service that has these resources."""
+def service(resources: dict[str, bytes], ended: list[str] | None = None) -> Behaviour:
+    """Return a Redfish service that has these resources, and refuses those sessions that ended."""
+    opened_yet: list[str] = []
 
     async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -401,10 +402,14 @@ def service(resources: dict[str, bytes], *, session: bool = True) -> Behaviour:
                 if line.startswith("content-length:")
             ]
             await reader.readexactly(sum(lengths))
-            body, more = resources.get(path, b"{}"), ""
-            if method == "POST" and session:
-                more = "X-Auth-Token: t\r\nLocation: /redfish/v1/SessionService/Sessions/1\r\n"
-            answer = f"HTTP/1.1 200 OK\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode()
+            body, more, status = resources.get(path, b"{}"), "", "200 OK"
+            if method == "POST":
+                opened_yet.append(str(len(opened_yet) + 1))
+                where = f"/redfish/v1/SessionService/Sessions/{opened_yet[-1]}"
+                more = f"X-Auth-Token: t{opened_yet[-1]}\r\nLocation: {where}\r\n"
+            elif any(f"x-auth-token: t{one}\r" in head.lower() for one in ended or ()):
+                status = "401 Unauthorized"
+            answer = f"HTTP/1.1 {status}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode()
             writer.write(answer + body)
             await writer.drain()
 
@@ -518,6 +523,26 @@ def test_redfish_session_is_given_back(authority: Authority, tmp_path: Path) -> 
     assert asked[-1] == "DELETE /redfish/v1/SessionService/Sessions/1"
 
 
+def test_redfish_session_that_ended_is_opened_anew(authority: Authority, tmp_path: Path) -> None:
+    """A controller that forgot the session is read all the same."""
+    ended: list[str] = []
+    power = links(b'{"PowerControl": [{"PowerConsumedWatts": 200}]}')
+
+    async def run() -> None:
+        async with served(service(power, ended), authority.server(tmp_path)) as port:
+            one = device("redfish", port)
+            given = Credentials(
+                username="reader", password=SecretStr(SECRET), ca=str(authority.file)
+            )
+            client = opened(one, one.address.lab, {"secret": given}, timeout=5)
+            await client.read()
+            ended.append("1")
+            assert [reading.value for reading in await client.read()] == [200]
+            await client.close()
+
+    asyncio.run(run())
+
+
 # -- the others -----------------------------------------------------------------------------------
 
 
@@ -561,6 +586,48 @@ def test_device_that_mended_is_read_again() -> None:
             with pytest.raises(DeviceError, match="refused"):
                 await client.read()
             assert await client.read()
+            await client.close()
+
+    asyncio.run(run())
+
+
+def test_device_that_closes_what_is_idle_is_read_all_the_same() -> None:
+    """A connection that the device ended after its answer is opened again within the read."""
+    connections = []
+
+    async def answers_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        question = await reader.readline()
+        assert question == b"LIST VAR ups\n"
+        writer.write(b'BEGIN LIST VAR ups\nVAR ups ups.load "21"\nEND LIST VAR ups\n')
+
+    async def run() -> None:
+        async with served(answers_once) as port:
+            one = device("nut", port)
+            client = opened(one, one.address.lab, {"secret": Credentials()}, timeout=5)
+            for _ in range(3):
+                assert [reading.value for reading in await client.read()] == [0.21]
+            await client.close()
+
+    asyncio.run(run())
+    assert len(connections) == 3
+
+
+def test_modbus_device_that_closes_what_is_idle_is_read_all_the_same() -> None:
+    """So it is over Modbus."""
+
+    async def answers_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        one_reading = asyncio.ensure_future(modbus(lambda right: right)(reader, writer))
+        await asyncio.wait({one_reading}, timeout=0.3)
+        one_reading.cancel()
+
+    async def run() -> None:
+        async with served(answers_once) as port:
+            one = device("modbus", port)
+            client = opened(one, one.address.lab, {"secret": Credentials()}, timeout=5)
+            for _ in range(2):
+                assert len(await client.read()) == 13
+                await asyncio.sleep(0.5)
             await client.close()
 
     asyncio.run(run())

@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
-from snmp_agent import COMMUNITY, PASSWORD, PRIVACY, USER, agent
 
+from benchmarks.snmp_agent import COMMUNITY, PASSWORD, PRIVACY, USER, agent
 from catalogue.errors import BadInputError
 from catalogue.model import Address, Device
 from exporters.devices import DeviceError, Reason, ipmi, opened

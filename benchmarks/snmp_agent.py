@@ -1,8 +1,9 @@
-"""An SNMP agent for tests: pysnmp's, with objects of one's own, in the running event loop."""
+"""An SNMP agent to measure and test against: pysnmp's, with objects of one's own."""
 
 import asyncio
 import bisect
-from collections.abc import AsyncIterator, Mapping
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,12 +50,30 @@ def _typed(value: int | str) -> Any:
     return Integer32(value) if -BIG <= value < BIG else Counter64(value)
 
 
+class Transport(udp.UdpAsyncioTransport):  # type: ignore[misc] # pysnmp is not typed
+    """A transport that answers after a while: at least and at most so many seconds."""
+
+    def __init__(self, delay: tuple[float, float]) -> None:
+        super().__init__()
+        self._delay = delay
+
+    def send_message(self, message: bytes, address: Any) -> None:
+        """Send a message later."""
+        send = super().send_message
+        self.loop.call_later(random.uniform(*self._delay), send, message, address)  # noqa: S311
+
+
 @asynccontextmanager
-async def agent(objects: Mapping[str, int | str]) -> AsyncIterator[int]:
-    """Give the port of an agent that answers v2c's COMMUNITY and v3's USER."""
+async def agent(
+    objects: Mapping[str, int | str],
+    ports: Sequence[int] = (0,),
+    delay: tuple[float, float] = (0, 0),
+) -> AsyncIterator[int]:
+    """Give the last port of an agent that answers v2c's COMMUNITY and v3's USER on all ports."""
     snmp = engine.SnmpEngine()
-    transport = udp.UdpAsyncioTransport().open_server_mode(("127.0.0.1", 0))
-    config.add_transport(snmp, udp.DOMAIN_NAME, transport)
+    for number, port in enumerate(ports):
+        transport = Transport(delay).open_server_mode(("127.0.0.1", port))
+        config.add_transport(snmp, (*udp.DOMAIN_NAME, number), transport)
     config.add_v1_system(snmp, "area", COMMUNITY)
     config.add_vacm_user(snmp, 2, "area", "noAuthNoPriv", (1, 3, 6), (), ())
     sha, aes = config.USM_AUTH_HMAC192_SHA256, config.USM_PRIV_CFB128_AES
