@@ -18,17 +18,22 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Self
 
 import psutil
 
+import catalogue
 from catalogue.errors import BadInputError, OutsideError
 from lab import files, hosting, packages, status
 from lab.hosts import registry
 from lab.openstack import credentials, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
+from lab.plant import places
+from lab.plant.model import Overload
+from lab.plant.places import TCP
+from lab.plant.record import Record
 
 DEFAULT_HOME = Path(__file__).resolve().parents[1] / ".lab"
 DEFAULT_PORT = 23000
@@ -61,6 +66,7 @@ class Lab:
         self.port = port
         self._hosts = hosts
         self.clouds_file = self.home / "clouds.yaml"
+        self.device_credentials = self.home / places.CREDENTIALS
         self._record = self.home / "lab.json"
         self._control = self.home / "control"
         self._failed = self.home / "failed"
@@ -158,6 +164,26 @@ class Lab:
             self._tell("start", name)
             self._wait_ready([site])
 
+    def overload(self, site: str, ups: str, minutes: float) -> None:
+        """
+        Let a UPS carry a tenth more than it can for so long, or until it is relieved.
+
+        Raise BadInputError where there is no such UPS, OutsideError when the lab is not up.
+        """
+        meters = catalogue.load().sites[self._site(site).name].meters
+        known = [one.id for one in meters if one.place == "ups-output"]
+        if ups not in known:
+            raise BadInputError(f"{site} has no UPS {ups!r}", remedy=f"one of {', '.join(known)}")
+        now = time.time()
+        self._plant_record(site).overload(Overload(ups, now, now + minutes * 60))
+
+    def relieve(self, site: str) -> int:
+        """End the overloads of a site's UPSs; say how many there were."""
+        return self._plant_record(self._site(site).name).relieve(time.time())
+
+    def _plant_record(self, site: str) -> Record:
+        return Record(places.folder(self.home, site))
+
     def status(self) -> status.Status:
         """Give what runs, since when and with how much memory, and the sites' servers."""
         self._check_home()
@@ -225,7 +251,8 @@ class Lab:
                 remedy="get it, or leave CITYDC_LAB_HOSTS out: all APIs are there without hosts",
             )
         packages.ensure(packages.NAME_SERVER, progress)
-        ports.check_free(self._sites())
+        packages.ensure(packages.DEVICES, progress)
+        ports.check_free(self._sites(), places.ports(self.port))
         with self._disk_errors():
             self.home.chmod(0o700)
             files.write(
@@ -241,6 +268,7 @@ class Lab:
             )
             for site in (sites.template(self.home, self.port), *self._sites()):
                 credentials.make(site.home / CREDENTIALS)
+            places.prepare(self.home)
 
     def _make_networks(self, progress: Progress = lambda _: None) -> None:
         if self.has_hosts:
@@ -323,7 +351,18 @@ class Lab:
     # --- readiness ---
 
     def _is_up(self) -> bool:
-        return all(_answers(site, name) for site in self._sites() for name in ANSWERING)
+        answers = (_answers(site, name) for site in self._sites() for name in ANSWERING)
+        return all(answers) and not self._silent_devices(NAMES)
+
+    def _silent_devices(self, names: Iterable[str]) -> list[str]:
+        """Give the devices of these sites, with a TCP port, that don't listen."""
+        listening = ports.listeners()
+        return [
+            f"{device} of {name}"
+            for name in names
+            for port, device in places.ports(self.port, TCP)[name].items()
+            if port not in listening
+        ]
 
     def _wait_ready(self, wanted: list[Site], progress: Progress = lambda _: None) -> None:
         """Wait until all services of the sites answer; raise OutsideError when one won't."""
@@ -336,15 +375,16 @@ class Lab:
             left = [one for one in left if not _answers(*one)]
             if len(left) != before:
                 progress(f"{total - len(left)} of {total} services answer")
-            if not left:
+            silent = [] if left else self._silent_devices(site.name for site in wanted)
+            if not left and not silent:
                 return
             self._check_failures(parent)
             if time.monotonic() > deadline:
+                waited = [f"{name} of {site.name}" for site, name in left] or silent
                 raise OutsideError(
-                    f"not ready after {PATIENCE_S} s: "
-                    + ", ".join(f"{name} of {site.name}" for site, name in left),
+                    f"not ready after {PATIENCE_S} s: {', '.join(waited)}",
                     remedy="look into the log, then citydc lab down and up",
-                    place=str(self.home / left[0][0].name / "log"),
+                    place=str(self.home / (left[0][0] if left else wanted[0]).name / "log"),
                 )
             time.sleep(0.1)
 

@@ -38,6 +38,12 @@ NAME_SERVER = Need(
     ("/usr/sbin/named", "/usr/sbin/rndc", "/usr/bin/setpriv"),
     ("named.service",),
 )
+DEVICES = Need(
+    "the lab's UPSs, and what reads controllers by IPMI",
+    ("nut-server", "freeipmi-tools"),
+    ("/lib/nut/upsd", "/lib/nut/dummy-ups", "/usr/sbin/ipmi-dcmi"),
+    ("nut-server.service", "nut-monitor.service"),
+)
 HOSTS = Need(
     "the lab's hosts",
     ("debootstrap", "ethtool", "iproute2", "nftables", "openssh-client", "systemd-container"),

@@ -17,7 +17,7 @@ class ServiceStatus(TypedDict):
     """
     One service of a site; `pid`, `since` (ISO 8601) and `memory_mib` are None when down.
 
-    The network node has no port.
+    The network node has no port, the devices have one each.
     """
 
     port: int | None
@@ -102,6 +102,7 @@ def _site_status(
         name: _service_status(port, listening.get(port), memory)
         for name, port in ((name, site.port_of(name)) for name in (*PROJECTS, "bind9"))
     }
+    services["devices"] = _service_status(None, by_name.get(f"devices-{site.name}"), memory)
     if site.hosts:
         services["network"] = _service_status(None, by_name.get(f"network-{site.name}"), memory)
     there = [service["pid"] is not None for service in services.values()]

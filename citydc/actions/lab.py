@@ -1,5 +1,7 @@
 """`citydc lab ...`: the whole city's clouds on this machine."""
 
+from typing import Annotated
+
 import typer
 
 from citydc import console
@@ -23,6 +25,7 @@ def up() -> None:
     started = lab.up(console.note)
     state = "is up already" if started.already else "is ready"
     console.say(f"The lab {state} ({started.seconds:.1f} s); its clouds are in {lab.clouds_file}")
+    console.say(f"Its devices' credentials: CITYDC_DEVICE_CREDENTIALS={lab.device_credentials}")
     if not lab.has_hosts:
         console.say("Its servers boot nothing. For real hosts: citydc lab reset, then as root")
         console.say("    CITYDC_LAB_HOSTS=yes citydc lab up")
@@ -57,6 +60,38 @@ def status(*, as_json: JsonOption = False) -> None:
         kind = "real hosts" if found["real_hosts"] else "servers that boot nothing"
         console.say(f"{len(found['hosts'])} {kind}, {found['memory_mib']:.0f} MiB in all")
     raise typer.Exit(int(not found["up"]))
+
+
+@app.command("overload")
+def overload(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="main or backup")],
+    ups: Annotated[str, typer.Argument(metavar="UPS", help="such as ups-a")],
+    minutes: Annotated[float, typer.Option(min=0.1, help="for so long")] = 60,
+) -> None:
+    """
+    Overload a UPS of a site, as if someone had plugged in too much: it shows at its meters.
+
+    Example: citydc lab overload main ups-a --minutes 5
+    """
+    from lab.control import Lab
+
+    Lab.default().overload(site, ups, minutes)
+    console.say(f"{ups} of {site} carries a tenth more than it can for {minutes:g} min.")
+
+
+@app.command("relieve")
+def relieve(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="main or backup")],
+) -> None:
+    """
+    End the overloads of a site's UPSs.
+
+    Example: citydc lab relieve main
+    """
+    from lab.control import Lab
+
+    ended = Lab.default().relieve(site)
+    console.say("What overloaded it is gone." if ended else "No UPS was overloaded.")
 
 
 @app.command("down")

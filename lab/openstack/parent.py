@@ -9,6 +9,7 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -81,6 +82,8 @@ class Parent:
             self.wanted.add(name)
         else:
             self.wanted.discard(name)
+            with contextlib.suppress(KeyError, ProcessLookupError):
+                os.kill(self.children[f"devices-{name}"], signal.SIGKILL)
         self._revive()
         self._tell(f"{order} {name}")
 
@@ -88,6 +91,11 @@ class Parent:
         """Start the processes that are not there, and what they were there for."""
         if _gone(self.children.get("mirror")):
             self.children["mirror"] = self._fork(mirror.serve, self.home / "mirror", self.sites)
+        for name in self.wanted:
+            if _gone(self.children.get(f"devices-{name}")):
+                self.children[f"devices-{name}"] = self._fork(
+                    _run_devices, self.home, name, self.sites[0].port
+                )
         for project in PROJECTS:
             if _gone(self.children.get(project)):
                 if project in self.pipes:
@@ -121,6 +129,12 @@ def _run_project(name: str, all_sites: list[Site], template: Site, orders: int) 
 
     with os.fdopen(orders) as lines:
         ProjectProcess(name, all_sites, template).run(lines)
+
+
+def _run_devices(home: Path, name: str, first_port: int) -> None:
+    from lab.plant import serving  # noqa: PLC0415  (slow to import)
+
+    serving.serve(home, name, first_port)
 
 
 def _gone(pid: int | None) -> bool:

@@ -2,13 +2,15 @@
 
 import contextlib
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import psutil
 
 from catalogue.errors import OutsideError
 from lab.openstack.sites import HOST, PARTS, PROJECTS, Site
 
+NONE: Mapping[str, Mapping[int, str]] = MappingProxyType({})
 TOLD = 4  # of the ports that are taken
 
 
@@ -17,12 +19,23 @@ def services(site: Site) -> dict[str, int]:
     return {name: site.port_of(name) for name in (*PROJECTS, *PARTS)}
 
 
-def check_free(sites: Iterable[Site]) -> None:
-    """Raise OutsideError if a port that the sites need is taken, naming all that are."""
-    taken = [
-        f"{port} ({name} of {site.name}) by {holder(port)}"
+def check_free(sites: Iterable[Site], devices: Mapping[str, Mapping[int, str]] = NONE) -> None:
+    """
+    Raise OutsideError if a port that the sites need is taken, naming all that are.
+
+    `devices` are, by site, the ports of its devices and what is there.
+    """
+    needed = [
+        (port, name, site.name)
         for site in sites
-        for name, port in services(site).items()
+        for name, port in (
+            *services(site).items(),
+            *((name, port) for port, name in devices.get(site.name, {}).items()),
+        )
+    ]
+    taken = [
+        f"{port} ({name} of {site}) by {holder(port)}"
+        for port, name, site in needed
         if not is_free(port)
     ]
     more = len(taken) - TOLD

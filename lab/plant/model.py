@@ -71,6 +71,8 @@ class Flows:
     """By utility's meter: what generator and panels supply to what lies below it."""
     ups_load: dict[str, Array] = field(default_factory=dict)
     """As a ratio of the rated power."""
+    ups_losses: dict[str, Array] = field(default_factory=dict)
+    """Between a UPS's input and output, W."""
     air: dict[tuple[str, str], Air] = field(default_factory=dict)
     """By place (inlet, outlet, room) and rack ("" for the room)."""
 
@@ -104,7 +106,6 @@ class _Step:
         self.weather: Weather = weather.at(times, seed)
         self.busy = working_hours(times)
         self.racks: dict[str, Array] = {}
-        self.ups_losses: dict[str, Array] = {}
         self.under_test: Array = np.zeros(len(times), dtype=bool)
 
     def run(self) -> Flows:
@@ -189,7 +190,7 @@ class _Step:
             self.out.meters[meter.id] = output
             self.out.losses[meter.id] = output - carried
             self.out.ups_load[meter.id] = load
-            self.ups_losses[meter.id] = _whole(
+            self.out.ups_losses[meter.id] = _whole(
                 ups.rated_w * (ups.no_load + ups.quadratic * load**2) + ups.proportional * output
             )
 
@@ -197,7 +198,7 @@ class _Step:
         """Return the heat to be taken from the racks' rooms: theirs, and the UPSs' by share."""
         mine = sum((self.racks[rack] for rack in racks), self._zero())
         everyone = sum(self.racks.values(), self._zero())
-        losses = sum(self.ups_losses.values(), self._zero())
+        losses = sum(self.out.ups_losses.values(), self._zero())
         return mine + losses * mine / np.maximum(everyone, 1)
 
     def _part(self, meter: Meter) -> None:
@@ -252,7 +253,7 @@ class _Step:
         for meter in self._of("utility"):
             below = self._below(meter)
             carried = self._zero() if below is None else below
-            for ups, lost in self.ups_losses.items():
+            for ups, lost in self.out.ups_losses.items():
                 if any(one.id == ups for one in self._children(meter)):
                     carried = carried + lost
             demand = carried + _whole(self.parameters.transformer * carried)

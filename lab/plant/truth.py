@@ -18,10 +18,10 @@ from lab.plant import model, noise
 from lab.plant.model import Flows, Overload
 from lab.plant.parameters import Parameters
 from lab.plant.parameters import load as load_parameters
-from lab.plant.weather import DAY_S
 
 Number = int | float
 UL = 1_000_000  # in a litre
+STEPS_PER_BLOCK = 2160
 
 
 class Conditions(NamedTuple):
@@ -55,11 +55,22 @@ class Truth:
         self.site, self.start, self.step_s, self.seed = site, start, step_s, seed
         self.events = events
         self._parameters = parameters or load_parameters(site.id)
+        self._clear()
+
+    def _clear(self) -> None:
         self._blocks: list[Flows] = []
-        self._totals: list[
-            dict[str, noise.Array]
-        ] = []  # before each step of a block, and after its last
-        self._per_block = max(1, DAY_S // step_s)
+        # Before each step of a block, and after its last.
+        self._totals: list[dict[str, noise.Array]] = []
+
+    def happen(self, events: tuple[Overload, ...]) -> None:
+        """Let these events be the ones that there are; what they don't touch stays as it was."""
+        self.events = events
+        self._clear()
+
+    def forget(self, time: Number) -> None:
+        """Free the memory of what was long before `time`, which can't be asked for any more."""
+        for block in range(self._place(time)[0] - 1):
+            self._blocks[block], self._totals[block] = Flows(), {}
 
     def energy_j(self, meter: str, time: Number) -> Number:
         """Return the energy that passed the meter since the start, in J (electricity, heat)."""
@@ -95,6 +106,11 @@ class Truth:
         flow, step = self._at(time)
         return float(flow.ups_load[ups][step])
 
+    def ups_input_w(self, ups: str, time: Number) -> int:
+        """Return what a UPS draws, in W."""
+        flow, step = self._at(time)
+        return int(flow.meters[ups][step] + flow.ups_losses[ups][step])
+
     def runtime_s(self, ups: str, time: Number) -> float:
         """Return how long a UPS's battery would carry what it carries, in s."""
         return self._parameters.ups[ups].battery_wh * 3600 / max(1, self.power_w(ups, time))
@@ -120,15 +136,15 @@ class Truth:
         if time < self.start:
             raise ValueError(f"{time} is before the start, {self.start}")
         steps, rest = divmod(time - self.start, self.step_s)
-        block, step = divmod(int(steps), self._per_block)
+        block, step = divmod(int(steps), STEPS_PER_BLOCK)
         while len(self._blocks) <= block:
             self._grow()
         return block, step, rest
 
     def _grow(self) -> None:
         """Compute one more block of steps."""
-        first = self.start + len(self._blocks) * self._per_block * self.step_s
-        times = first + np.arange(self._per_block, dtype=np.int64) * self.step_s
+        first = self.start + len(self._blocks) * STEPS_PER_BLOCK * self.step_s
+        times = first + np.arange(STEPS_PER_BLOCK, dtype=np.int64) * self.step_s
         found = model.flows(self.site, self._parameters, times, seed=self.seed, events=self.events)
         named = {
             **found.meters,

@@ -19,7 +19,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test here start processes or install packages."""
     monkeypatch.setattr(Lab, "_launch", _refuse)
     monkeypatch.setattr(packages, "ensure", lambda *_: None)
-    monkeypatch.setattr(ports, "check_free", lambda _: None)
+    monkeypatch.setattr(ports, "check_free", lambda *_: None)
 
 
 def test_default_lab_is_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
