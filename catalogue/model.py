@@ -444,6 +444,8 @@ class Meter(Model):
     accuracy_class: Text
     """With its standard, such as "IEC 62053-21 class 1"."""
     rack: Id | None = None
+    rated_w: Positive | None = None
+    """What the UPS, PDU or generator that it belongs to can carry for good, W."""
     reads: Reads | None = None
     """Left out where a person reads it."""
 

@@ -176,22 +176,22 @@ class _Step:
 
     def _upses(self) -> None:
         for meter in self._of("ups-output"):
-            ups = self.parameters.ups[meter.id]
+            ups, rated_w = self.parameters.ups[meter.id], meter.rated_w or 1
             below = self._below(meter)
             carried = self._zero() if below is None else below
-            lost = _whole(self.parameters.cables * carried * (carried / ups.rated_w))
+            lost = _whole(self.parameters.cables * carried * (carried / rated_w))
             output = carried + lost
             for event in self.events:
                 if event.ups == meter.id:
                     during = (self.times >= event.start) & (self.times < event.end)
-                    limit = _whole(np.full(len(self.times), ups.rated_w * event.ratio))
+                    limit = _whole(np.full(len(self.times), rated_w * event.ratio))
                     output = np.where(during, np.maximum(output, limit), output)
-            load = output / ups.rated_w
+            load = output / rated_w
             self.out.meters[meter.id] = output
             self.out.losses[meter.id] = output - carried
             self.out.ups_load[meter.id] = load
             self.out.ups_losses[meter.id] = _whole(
-                ups.rated_w * (ups.no_load + ups.quadratic * load**2) + ups.proportional * output
+                rated_w * (ups.no_load + ups.quadratic * load**2) + ups.proportional * output
             )
 
     def _heat(self, racks: list[str]) -> Array:

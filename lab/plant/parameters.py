@@ -27,11 +27,10 @@ class Ups(Model):
     """
     An uninterruptible power supply.
 
-    It loses a share of its rated power at no load, a share of what it carries, and one that grows
-    with the square of what it carries.
+    It loses a share of its rated power (the catalogue's) at no load, a share of what it carries,
+    and one that grows with the square of what it carries.
     """
 
-    rated_w: Annotated[int, Field(ge=1)]
     no_load: Ratio
     proportional: Ratio
     quadratic: Ratio

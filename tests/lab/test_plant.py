@@ -70,10 +70,17 @@ def test_every_device_tells_the_truth(lab: LabOfTests, site: str, device: Device
     assert found
     for sensor in SITES[site].sensors:
         if sensor.device == device.id:
-            temperature = found[Quantity.TEMPERATURE, sensor.channel].value
-            assert temperature == pytest.approx(
-                truth.air(sensor.place, sensor.rack or "", time.time()).temperature, abs=1
-            )
+            air = truth.air(sensor.place, sensor.rack or "", time.time())
+            told_air = {
+                quantity: found[quantity, sensor.channel].value
+                for quantity in (Quantity.TEMPERATURE, Quantity.HUMIDITY)
+                if (quantity, sensor.channel) in found
+            }
+            assert told_air
+            true = {Quantity.TEMPERATURE: air.temperature, Quantity.HUMIDITY: air.humidity}
+            for quantity, value in told_air.items():
+                slack = 1 if quantity is Quantity.TEMPERATURE else 0.03
+                assert value == pytest.approx(true[quantity], abs=slack)
 
 
 def test_an_overloaded_ups_says_so_until_it_is_relieved(lab: LabOfTests) -> None:

@@ -1,6 +1,7 @@
 """PDUs, UPSs and cooling units behind SNMP v2c and v3: one pysnmp engine with a port for each."""
 
 import bisect
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -83,17 +84,16 @@ def objects(instrument: Instrument, profile: SnmpProfile) -> dict[Oid, Give]:
     Figures that a reader sums, such as those of a UPS's lines, are spread over their rows.
     """
     found: dict[Oid, Give] = {}
-    kinds: dict[str, list[str]] = {}  # of rows that another column tells apart
+    kinds: dict[str, dict[str, str]] = {}  # by the column that tells rows apart, each row's kind
     for point in profile.points:
         if point.index is None:
             found[_oid(point.oid)] = _giver(instrument, point, point.channel)
             continue
         numbers = _rows(instrument, point)
         if point.where:
-            seen = kinds.setdefault(point.where.oid, [])
-            if point.where.value not in seen:
-                seen.append(point.where.value)
-            numbers = [str(seen.index(point.where.value) + 1)]
+            taken = kinds.setdefault(point.where.oid, {})
+            numbers = [next((one for one in numbers if one not in taken), _free(taken))]
+            taken |= dict.fromkeys(numbers, point.where.value)
         shares = 1 if "*" in point.channel else len(numbers)
         for number in numbers:
             row = point.index.replace("*", number)
@@ -113,6 +113,10 @@ def _rows(instrument: Instrument, point: Object) -> list[str]:
     before, _, after = point.channel.partition("*")
     read = [one for one in sorted(instrument.channels) if channel_fits(point, one)]
     return [one[len(before) : len(one) - len(after)] for one in read] or list(LINES)
+
+
+def _free(taken: Mapping[str, str]) -> str:
+    return next(str(number) for number in itertools.count(1) if str(number) not in taken)
 
 
 def _oid(text: str) -> Oid:
