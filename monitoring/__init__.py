@@ -1,0 +1,1 @@
+"""Rules, alerts, their routes and dashboards: what is watched, as code."""
