@@ -64,6 +64,8 @@ generate: setup
 	.venv/bin/python -m exporters.uptime.schemas
 	.venv/bin/python -m infra.outputs
 	.venv/bin/python -m infra.inventory
+	.venv/bin/python -m monitoring.boards
+	.venv/bin/python -m monitoring.limits
 	.venv/bin/python -m playbooks.controls
 	.venv/bin/python -m playbooks.reference
 	.venv/bin/python -m policies.reference

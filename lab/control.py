@@ -28,6 +28,7 @@ import catalogue
 from catalogue.errors import BadInputError, OutsideError
 from lab import files, hosting, packages, status
 from lab.hosts import registry
+from lab.monitoring.servers import Monitoring
 from lab.openstack import credentials, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
 from lab.plant import places
@@ -163,6 +164,20 @@ class Lab:
             self._make_networks()
             self._tell("start", name)
             self._wait_ready([site])
+
+    def monitor(self, progress: Progress = lambda _: None) -> Monitoring:
+        """
+        Have Prometheus, Alertmanager and VictoriaMetrics up, until the lab goes down.
+
+        They need no other part of it.  Raise OutsideError when one doesn't start.
+        """
+        self._check_home()
+        with self._locked(progress):
+            packages.ensure(packages.MONITORING, progress)
+            found = Monitoring(self.home, self.port)
+            with self._disk_errors():
+                found.start()
+        return found
 
     def overload(self, site: str, ups: str, minutes: float) -> None:
         """

@@ -44,6 +44,18 @@ DEVICES = Need(
     ("/lib/nut/upsd", "/lib/nut/dummy-ups", "/usr/sbin/ipmi-dcmi"),
     ("nut-server.service", "nut-monitor.service"),
 )
+MONITORING = Need(
+    "the lab's monitoring",
+    ("prometheus", "prometheus-alertmanager", "victoria-metrics"),
+    (
+        "/usr/bin/prometheus",
+        "/usr/bin/promtool",
+        "/usr/bin/prometheus-alertmanager",
+        "/usr/bin/amtool",
+        "/usr/bin/victoria-metrics",
+    ),
+    ("prometheus.service", "prometheus-alertmanager.service", "victoria-metrics.service"),
+)
 HOSTS = Need(
     "the lab's hosts",
     ("debootstrap", "ethtool", "iproute2", "nftables", "openssh-client", "systemd-container"),

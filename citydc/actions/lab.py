@@ -62,6 +62,21 @@ def status(*, as_json: JsonOption = False) -> None:
     raise typer.Exit(int(not found["up"]))
 
 
+@app.command("monitor")
+def monitor() -> None:
+    """
+    Start Prometheus, Alertmanager and VictoriaMetrics with the city's rules, until lab down.
+
+    They scrape the exporters where monitoring/prometheus.yaml says.  Example: citydc lab monitor
+    """
+    from lab.control import Lab
+
+    found = Lab.default().monitor(console.note)
+    console.say(f"Prometheus: http://{found.prometheus}/alerts")
+    console.say(f"Alertmanager: http://{found.alertmanager}/")
+    console.say(f"VictoriaMetrics, which keeps for long: http://{found.store}/vmui/")
+
+
 @app.command("overload")
 def overload(
     site: Annotated[str, typer.Argument(metavar="SITE", help="main or backup")],

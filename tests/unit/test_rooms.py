@@ -11,7 +11,10 @@ MAY_IMPORT = {
     "catalogue": set(),
     "exporters": {"catalogue"},
     "infra": {"catalogue"},
-    "lab": {"catalogue", "citydc", "exporters", "infra", "playbooks", "policies"},  # anything
+    "lab": {  # anything
+        *("catalogue", "citydc", "exporters", "infra", "monitoring", "playbooks", "policies"),
+    },
+    "monitoring": {"catalogue"},
     "policies": {"catalogue", "infra"},
     "playbooks": {"catalogue", "infra"},
     "citydc": {"catalogue", "exporters", "infra", "lab", "playbooks", "policies"},
