@@ -69,7 +69,7 @@ def test_try_of_a_device_that_is_down_says_why(meter: Meter) -> None:
     meter.fault = DeviceError(Reason.CERTIFICATE, "certificate has expired")
     done = CliRunner().invoke(app, [*TRY, "main/bmc-a1-1"])
     assert isinstance(done.exception, OutsideError)
-    assert "127.0.0.1:26140: bmc-a1-1 can't be read: certificate" in str(done.exception)
+    assert "127.0.0.1:23036: bmc-a1-1 can't be read: certificate" in str(done.exception)
     assert "certificate has expired" in str(done.exception)
     assert meter.closed
 
