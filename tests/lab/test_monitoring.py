@@ -1,5 +1,6 @@
 """Rules, alerts and dashboards on real servers: Prometheus, Alertmanager and VictoriaMetrics."""
 
+import functools
 import http.server
 import re
 import subprocess
@@ -96,8 +97,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory, exporter: str) -> Iterator
         )
         assert imported.status_code == 204
         for name in _rules("record"):  # computed, and written to the store too
-            wait_for(lambda name=name: ask(found.prometheus, name))
-            wait_for(lambda name=name: ask(found.store, name))
+            for server in (found.prometheus, found.store):
+                wait_for(functools.partial(ask, server, name))
         yield found
     finally:
         processes.end_all(home)
@@ -125,8 +126,8 @@ def test_configurations_are_sound(servers: Monitoring) -> None:
     """Prometheus's and Alertmanager's own checks pass, of the city's files and of the lab's."""
     for folder in (ROOM, servers.folder):
         for command in (
-            ["promtool", "check", "config", folder / "prometheus.yaml"],
-            ["amtool", "check-config", folder / "alertmanager.yaml"],
+            ["promtool", "check", "config", str(folder / "prometheus.yaml")],
+            ["amtool", "check-config", str(folder / "alertmanager.yaml")],
         ):
             done = subprocess.run(command, check=False, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ import pytest
 import catalogue
 from exporters.devices import credentials
 from exporters.devices.credentials import Credentials
-from exporters.devices.profile import SnmpProfile, named
+from exporters.devices.profile import ModbusProfile, SnmpProfile, named
 from exporters.readings import Quantity
 from lab.openstack import ports, sites
 from lab.plant import places
@@ -83,8 +83,9 @@ def test_registers_are_as_the_documents_say(
     profile: str, quantity: str, channel: str, value: float | None, expected: list[int]
 ) -> None:
     """Width, word order and sentinel are worked out by hand here, not by the reader."""
-    points = named(profile).points
-    point = next(one for one in points if (one.quantity, one.channel) == (quantity, channel))
+    found = named(profile)
+    assert isinstance(found, ModbusProfile)
+    point = next(one for one in found.points if (one.quantity, one.channel) == (quantity, channel))
     assert modbus.words(point, value) == expected
 
 
