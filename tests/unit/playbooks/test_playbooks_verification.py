@@ -254,3 +254,18 @@ def test_only_the_jump_host_forwards() -> None:
 def test_records_reach_journal_and_file(text: str, passed: bool) -> None:  # noqa: FBT001
     """A message is in both."""
     assert _verdict("records", HOST, text).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("said", "passed"),
+    [
+        ("install /bin/false", True),
+        ("insmod /lib/modules/6.1/kernel/lib/crc-itu-t.ko \ninstall /bin/false", True),
+        ("insmod /lib/modules/6.1/kernel/fs/udf/udf.ko", False),
+        ("install /bin/false\ninsmod /lib/modules/6.1/kernel/fs/udf/udf.ko", False),
+    ],
+)
+def test_module_is_refused_itself_whatever_it_depends_on(said: str, *, passed: bool) -> None:
+    """What it needs may be loaded; the module itself, last in the list, is not."""
+    check = verification._module("udf", live=True)
+    assert check.judge({"modprobe -n -v udf": _answer(said)}).passed is passed
