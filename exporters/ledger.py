@@ -19,7 +19,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -256,26 +256,37 @@ class Ledger:
         return sums
 
     def verify(self) -> Verification:
-        """Recompute every digest, and name the first entry that does not fit."""
-        digest, number = GENESIS, 0
-        seals: dict[str, str] = {}
-        with _told(self.file), sqlite3.connect(f"file:{self.file}?mode=ro", uri=True) as reader:
-            for found in reader.execute("SELECT * FROM entries ORDER BY id"):
-                row = Row._make(found)
-                why = ""
-                if row.id != number + 1:
-                    why = f"entry {number + 1} is missing"
-                elif chained(digest, row[:-1]) != row.digest:
-                    why = f"entry {row.id} ({row.kind} of {row.subject}) was changed"
-                elif row.kind == "seal" and json.loads(row.body)["digest"] != digest:
-                    why = f"the seal of {row.subject} does not fit"
-                if why:
-                    return Verification(number, digest, seals, row.id, why)
-                if row.kind == "seal":
-                    seals[row.subject] = digest
-                digest, number = row.digest, row.id
-        reader.close()
-        return Verification(number, digest, seals, None, "")
+        """Verify the file as it is on the disk; see `verify`."""
+        return verify(self.file)
+
+
+def verify(file: Path) -> Verification:
+    """
+    Recompute every digest, and name the first entry that does not fit; nothing is written.
+
+    Raise LedgerError if the file is no ledger.
+    """
+    digest, number = GENESIS, 0
+    seals: dict[str, str] = {}
+    with (
+        _told(file),
+        closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        for found in db.execute("SELECT * FROM entries ORDER BY id"):
+            row = Row._make(found)
+            why = ""
+            if row.id != number + 1:
+                why = f"entry {number + 1} is missing"
+            elif chained(digest, row[:-1]) != row.digest:
+                why = f"entry {row.id} ({row.kind} of {row.subject}) was changed"
+            elif row.kind == "seal" and json.loads(row.body)["digest"] != digest:
+                why = f"the seal of {row.subject} does not fit"
+            if why:
+                return Verification(number, digest, seals, row.id, why)
+            if row.kind == "seal":
+                seals[row.subject] = digest
+            digest, number = row.digest, row.id
+    return Verification(number, digest, seals, None, "")
 
 
 def chained(before: str, row: Sequence[Any]) -> str:

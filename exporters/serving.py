@@ -95,6 +95,8 @@ def listening(text: str, web_config: Path | None = None) -> Listening:
 
 def serve(exporter: Exporter, where: Listening) -> None:
     """Serve until SIGTERM or SIGINT.  Raise BadInputError or OutsideError if it can't begin."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("exporters").setLevel(logging.INFO)
     asyncio.run(_serve(exporter, where))
 
 

@@ -137,9 +137,9 @@ def verify(
     Exit code 1 if one does not, or if a published seal is not in the chain.
     Example: citydc exporter ledger verify /var/lib/citydc/energy.sqlite
     """
-    from exporters.ledger import Ledger
+    from exporters import ledger
 
-    found = Ledger(_existing(file)).verify()
+    found = ledger.verify(_existing(file))
     missing = [one for one in seal or [] if one not in found.seals.values()]
     sound = found.broken is None and not missing
     if as_json:

@@ -95,7 +95,7 @@ class Collector:
         except TimeoutError:
             self._lost(target, Reason.TIMEOUT, f"no answer in {self._timeout:g} s")
         except Exception as error:  # noqa: BLE001  no device may end the reading of the others
-            self._lost(target, Reason.PROTOCOL, f"{type(error).__name__}: {error}")
+            self._lost(target, Reason.PROTOCOL, type(error).__name__)
         else:
             target.duration = time.monotonic() - began
             await self._take(target, readings)

@@ -106,7 +106,8 @@ class EnergyExporter:
         self._ledger = Ledger(settings.ledger)
         self._air: dict[tuple[str, str, str], dict[str, air.Air]] = {}
         self._unwritten = ""
-        self._city = self._read_city()
+        self._imbalanced_now: set[str] = set()
+        self._city = self._read_city(catalogue.load(settings.folder))
         self._reloaded = asyncio.Event()
         self._offset = time.time() - time.monotonic()
         self._show_all()
@@ -196,16 +197,16 @@ class EnergyExporter:
 
     async def reload(self) -> None:
         """Read the catalogue and credentials anew; nothing that was counted is lost."""
-        city = self._read_city()
+        found = await asyncio.to_thread(catalogue.load, self._settings.folder)
+        city = self._read_city(found)
         self._metrics.clear()
         self._air.clear()
         self._city = city
         self._show_all()
         self._reloaded.set()
 
-    def _read_city(self) -> _City:
+    def _read_city(self, found: Catalogue) -> _City:
         settings = self._settings
-        found = catalogue.load(settings.folder)
         strange = set(settings.sites) - set(found.sites)
         if strange:
             raise BadInputError(
@@ -389,6 +390,14 @@ class EnergyExporter:
             least = sum(one.lower - one.slack for one in below)
             most = sum(one.upper + one.slack for one in above)
             found[group.id] = least > most
+            subject = f"{tree.site.id}/{group.id}"
+            if found[group.id] and subject not in self._imbalanced_now:
+                body = {"event": "imbalance", "above": most, "below": least}
+                self._ledger.append([Entry("event", subject, end - _HOUR, end, body)])
+                _log.warning("%s: more was seen below than above", subject)
+                self._imbalanced_now.add(subject)
+            elif not found[group.id]:
+                self._imbalanced_now.discard(subject)
         return found
 
     def _allocate(

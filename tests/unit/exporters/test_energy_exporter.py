@@ -124,6 +124,8 @@ def test_more_below_than_above_is_an_imbalance(settings: Settings, clock: _Clock
     )
     assert 'citydc_meter_imbalance{node="ups-a",site="main"} 1.0' in _shown(exporter)
     assert 'citydc_meter_imbalance{node="pdu-a1-a",site="main"} 0.0' in _shown(exporter)
+    (event,) = exporter._ledger.rows("event", "main/ups-a")
+    assert '"event":"imbalance"' in event.body
 
 
 def test_full_disk_counts_nothing_and_heals(settings: Settings, clock: _Clock) -> None:

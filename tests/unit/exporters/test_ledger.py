@@ -137,6 +137,16 @@ def test_full_disk_writes_nothing_and_heals(ledger: Ledger) -> None:
     assert ledger.verify().entries == 2
 
 
+def test_verifying_writes_nothing(ledger: Ledger) -> None:
+    """Not even the triggers that someone took away: the file is evidence."""
+    ledger.append([_interval(0, 60, 6, 6)])
+    _tamper(ledger.file, "")
+    ledger.close()
+    before = ledger.file.read_bytes()
+    assert ledgers.verify(ledger.file).broken is None
+    assert ledger.file.read_bytes() == before
+
+
 def test_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     """A ledger that can't be opened counts nothing."""
     with pytest.raises(LedgerError, match="cannot be opened"):
