@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS entries (
     digest TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS entries_by_subject ON entries (subject, kind, "end", id);
+CREATE INDEX IF NOT EXISTS entries_by_age ON entries (subject, kind, id);
 CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS entries_remain BEFORE DELETE ON entries
@@ -197,6 +198,10 @@ class Ledger:
     def last(self, kind: str, subject: str) -> Row | None:
         """Return the newest entry of that kind about that subject."""
         return self._row("subject = ? AND kind = ? ORDER BY id DESC", (subject, kind))
+
+    def first(self, kind: str, subject: str) -> Row | None:
+        """Return the oldest entry of that kind about that subject."""
+        return self._row("subject = ? AND kind = ? ORDER BY id", (subject, kind))
 
     def rows(self, kind: str, subject: str = "", after: int = 0) -> Iterator[Row]:
         """Yield entries of a kind, of one subject or of all, in the order of writing."""

@@ -29,6 +29,7 @@ from exporters.energy.states import (
     Sample,
     State,
     Verdict,
+    quantum,
 )
 from exporters.energy.tree import Tree
 from exporters.ledger import Entry, Ledger, Row, StaleError, Sums
@@ -288,10 +289,10 @@ def _entries(account: Account, outcome: Outcome) -> tuple[list[Entry], Sums]:
     if account.state is None:
         when = outcome.state.time
         nothing = Interval(when, when, 0.0, 0.0, 0.0, Rule.REGISTER)
-        made.append(_counted(account.subject, nothing, BEGUN, sums, outcome.state))
+        made.append(_counted(account, nothing, BEGUN, sums, outcome.state))
     for interval in outcome.intervals:
         sums = sums.plus(_summed(interval))
-        made.append(_counted(account.subject, interval, interval.rule, sums, outcome.state))
+        made.append(_counted(account, interval, interval.rule, sums, outcome.state))
     made += [_amendment(account.subject, one, "citydc") for one in outcome.amendments]
     made += [
         Entry("event", account.subject, outcome.state.time, outcome.state.time, {"event": event})
@@ -317,7 +318,7 @@ def _summed(interval: Interval) -> Sums:
     )
 
 
-def _counted(subject: str, interval: Interval, rule: str, sums: Sums, state: State) -> Entry:
+def _counted(account: Account, interval: Interval, rule: str, sums: Sums, state: State) -> Entry:
     body = {
         "amount": interval.amount,
         "lower": interval.lower,
@@ -325,11 +326,11 @@ def _counted(subject: str, interval: Interval, rule: str, sums: Sums, state: Sta
         "rule": rule,
         "measured": interval.measured,
         "highest": interval.highest,
-        "step": state.quantum if math.isfinite(state.quantum) else 0.0,
+        "step": 0.0 if state.register is None else quantum(account.judged_as, state),
         "sums": sums[:-1],
         "state": _written(state),
     }
-    return Entry("interval", subject, interval.start, interval.end, body)
+    return Entry("interval", account.subject, interval.start, interval.end, body)
 
 
 def _amendment(subject: str, one: Amendment, author: str) -> Entry:

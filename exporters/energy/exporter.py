@@ -146,7 +146,9 @@ class EnergyExporter:
         for account in self._city.books.of_device(target.site, target.device.id):
             if account.state is not None:
                 shown.counted(account)
-        return serving.respond(request, [one for one in shown.families() if one], self.registry)
+        return serving.respond(
+            request, [one for one in shown.families() if len(one)], self.registry
+        )
 
     def _allowed(self, request: Request) -> float:
         try:
@@ -358,17 +360,23 @@ class EnergyExporter:
         )
 
     def _amounts(self, city: _City, tree: Tree, start: float, now: float) -> Amounts:
-        """Return a window's amounts, up to where all its meters have been counted."""
+        """Return a window's amounts, from and up to where all its meters have been counted."""
         site = tree.site.id
         known: dict[str, Sums] = {}
         added, taken = tree.it
-        needed = [one for one in (*tree.boundary, *added, *taken) if tree.meters[one].reads]
-        rows = [self._ledger.last("interval", f"{site}/{one}") for one in needed]
-        end = min((row.end if row else start for row in rows), default=now)
+        needed = [
+            f"{site}/{one}" for one in (*tree.boundary, *added, *taken) if tree.meters[one].reads
+        ]
+        first = [row.start for one in needed if (row := self._ledger.first("interval", one))]
+        last = [row.end for one in needed if (row := self._ledger.last("interval", one))]
+        if len(first) < len(needed):
+            first, last = [now], [now]  # nothing can be compared yet
+        begin = max([start, *first])
+        end = max(begin, min([now, *last]))
 
         def between(meter: str) -> Sums:
             if meter not in known:
-                known[meter] = self._ledger.between(f"{site}/{meter}", start, max(start, end))
+                known[meter] = self._ledger.between(f"{site}/{meter}", begin, end)
             return known[meter]
 
         seconds = max(1.0, now - start)

@@ -193,7 +193,7 @@ class Metrics:
         site, _, node = account.subject.partition("/")
         carrier = account.meter.carrier
         litres = {"water": self.water, "fuel": self.fuel}.get(carrier)
-        if litres:
+        if litres is not None:
             self.never_less(litres, (site, node), account.total)
             return
         self.never_less(self.energy, (site, node, carrier), account.total)

@@ -19,6 +19,7 @@ from exporters.energy import air, collecting
 from exporters.energy.books import Books
 from exporters.energy.collecting import Collector, Target
 from exporters.energy.exporter import EnergyExporter, Settings, in_parts
+from exporters.energy.indicators import Figure
 from exporters.energy.tree import Tree
 from exporters.families import exposition
 from exporters.ledger import Ledger, LedgerError
@@ -45,8 +46,10 @@ def clock() -> _Clock:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, clock: _Clock) -> Settings:
-    """Give settings whose devices run by the clock."""
+def settings(tmp_path: Path, clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Give settings whose devices run by the clock; the city's catalogue is read once for all."""
+    load = catalogue.load
+    monkeypatch.setattr(catalogue, "load", lambda folder=None: load(folder) if folder else CITY)
     return Settings(
         ledger=tmp_path / "energy.sqlite",
         timeout=1,
@@ -91,7 +94,7 @@ def test_figures_of_a_day_have_bounds_category_and_coverage(
     """At a plant where every meter shows 1 kW: four feeds by eight PDUs."""
     exporter = EnergyExporter(settings)
     names = list(exporter._city.collector.targets)
-    for _ in range(3):
+    for _ in range(12):
         _read(exporter, *names)
         clock.now += 600
     monkeypatch.setattr("exporters.energy.exporter.time.time", lambda: clock.now)
@@ -108,7 +111,7 @@ def test_figures_of_a_day_have_bounds_category_and_coverage(
     assert any('indicator="ITEEsv"' in line for line in untold)
     services = [line for line in _shown(exporter) if line.startswith("citydc_service_energy")]
     shared = sum(float(line.rpartition(" ")[2]) for line in services if 'site="main"' in line)
-    assert shared == pytest.approx(8 * 1200 * meters.WATTS)
+    assert shared == pytest.approx(8 * 6600 * meters.WATTS)
     assert any('agency="",basis="flavor",service="unallocated"' in line for line in services)
 
 
@@ -158,6 +161,34 @@ def test_air_is_shown_with_its_dew_point_and_envelopes(settings: Settings) -> No
     assert 'citydc_temperature_celsius{place="inlet",rack="a1",site="main"} 24.0' in shown
     assert 'citydc_inlet_within_envelope{envelope="recommended",rack="a1",site="main"} 1.0' in shown
     assert air.dew_point(24, 0.5) == pytest.approx(12.9, abs=0.1)
+
+
+def test_water_is_no_energy(settings: Settings, clock: _Clock) -> None:
+    """Litres are counted apart, and a flow is no power."""
+    exporter = EnergyExporter(settings)
+    for _ in range(2):
+        _read(exporter, "main/flow-water-intake")
+        clock.now += 60
+    shown = [line for line in _shown(exporter) if 'node="water-intake"' in line]
+    (line,) = shown
+    assert line.startswith('citydc_water_litres_total{node="water-intake",site="main"} 0.0')
+
+
+def test_figure_begins_where_all_its_meters_do(settings: Settings, clock: _Clock) -> None:
+    """A ratio is of one period: a meter that began later shortens it, and coverage tells."""
+    exporter = EnergyExporter(settings)
+    city = exporter._city
+    late = "main/meter-utility-a"
+    for step in range(12):
+        names = [one for one in city.collector.targets if step >= 6 or one != late]
+        _read(exporter, *names)
+        clock.now += 600
+    found = exporter._amounts(city, city.trees["main"], clock.now - 7200, clock.now)
+    assert isinstance(found.total, Figure)
+    assert isinstance(found.it, Figure)
+    assert found.total.value == pytest.approx(4 * 3000 * meters.WATTS)
+    assert found.it.value == pytest.approx(8 * 3000 * meters.WATTS)
+    assert found.total.coverage == pytest.approx(3000 / 7200)
 
 
 def test_targets_are_metrics(settings: Settings) -> None:
