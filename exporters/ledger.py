@@ -199,9 +199,10 @@ class Ledger:
         """Return the newest entry of that kind about that subject."""
         return self._row("subject = ? AND kind = ? ORDER BY id DESC", (subject, kind))
 
-    def first(self, kind: str, subject: str) -> Row | None:
-        """Return the oldest entry of that kind about that subject."""
-        return self._row("subject = ? AND kind = ? ORDER BY id", (subject, kind))
+    def first_closed(self, subject: str) -> Row | None:
+        """Return a meter's first interval that lasts; where it ends, its register is known."""
+        where = 'subject = ? AND kind = \'interval\' AND "end" > "start" ORDER BY id'
+        return self._row(where, (subject,))
 
     def rows(self, kind: str, subject: str = "", after: int = 0) -> Iterator[Row]:
         """Yield entries of a kind, of one subject or of all, in the order of writing."""

@@ -319,6 +319,8 @@ def _summed(interval: Interval) -> Sums:
 
 
 def _counted(account: Account, interval: Interval, rule: str, sums: Sums, state: State) -> Entry:
+    begun = rule == BEGUN and state.register is not None
+    step = quantum(account.judged_as, state) if begun else state.blur
     body = {
         "amount": interval.amount,
         "lower": interval.lower,
@@ -326,7 +328,7 @@ def _counted(account: Account, interval: Interval, rule: str, sums: Sums, state:
         "rule": rule,
         "measured": interval.measured,
         "highest": interval.highest,
-        "step": 0.0 if state.register is None else quantum(account.judged_as, state),
+        "step": step,
         "sums": sums[:-1],
         "state": _written(state),
     }

@@ -367,7 +367,7 @@ class EnergyExporter:
         needed = [
             f"{site}/{one}" for one in (*tree.boundary, *added, *taken) if tree.meters[one].reads
         ]
-        first = [row.start for one in needed if (row := self._ledger.first("interval", one))]
+        first = [one.end for row in needed if (one := self._ledger.first_closed(row))]
         last = [row.end for one in needed if (row := self._ledger.last("interval", one))]
         if len(first) < len(needed):
             first, last = [now], [now]  # nothing can be compared yet

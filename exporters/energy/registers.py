@@ -41,7 +41,7 @@ def by_register(
         return _believed(meter, replace(seen, pending=None), sample, (amount, rule), events)
     if state.pending and _follows(meter, seen, state.pending, now):
         return _confirmed(meter, replace(seen, pending=None), register, state.pending, now)
-    return Outcome(replace(seen, pending=now, held=seen.integral), doubt)
+    return Outcome(replace(seen, pending=now, held=seen.integral, seen=now.time), doubt)
 
 
 def _judged(
@@ -178,7 +178,8 @@ def _still(meter: Meter, state: State, now: Sample, events: tuple[str, ...]) -> 
     frozen = not nothing and expected > 2 * step
     verdict = Verdict.FROZEN if frozen else Verdict.GOOD
     if not nothing and seconds < MAX_HOLD:
-        return Outcome(replace(state, rests=state.rests + 1), verdict, events=events)
+        resting = replace(state, rests=state.rests + 1, seen=now.time)
+        return Outcome(resting, verdict, events=events)
     if not frozen:
         upper = 0.0 if nothing else step
         interval = Interval(state.time, now.time, 0.0, 0.0, upper, Rule.REGISTER)

@@ -135,6 +135,10 @@ class State:
     """Where the last interval began, if only the register told its amount."""
     pending: Mark | None = None
     """A reading that could not be believed by itself."""
+    seen: float | None = None
+    """When the sample before was taken."""
+    blur: float = 0.0
+    """How far the register may be behind what has passed, where the last interval ended."""
     rests: int = 0
     """How many readings more found the register where it was."""
     held: Integral = Integral()
@@ -241,6 +245,8 @@ def advanced(state: State, interval: Interval, register: float | None) -> State:
         if register is not None and interval.amount > 0:
             step = min(step, interval.amount)
             peak = max(peak, (interval.amount - step) / seconds)
+    seen = state.time if state.seen is None else state.seen
+    most = peak * HEADROOM * max(0.0, interval.end - seen)
     plain = interval.rule is Rule.REGISTER and state.register is not None
     return replace(
         state,
@@ -251,6 +257,8 @@ def advanced(state: State, interval: Interval, register: float | None) -> State:
         peak=peak,
         quantum=step,
         before=Mark(state.time, state.register or 0.0) if plain else None,
+        seen=interval.end,
+        blur=min(step, most) if register is not None and peak else 0.0,
         rests=0,
         held=Integral(),
         stopped=None,

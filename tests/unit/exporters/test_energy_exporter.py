@@ -186,9 +186,9 @@ def test_figure_begins_where_all_its_meters_do(settings: Settings, clock: _Clock
     found = exporter._amounts(city, city.trees["main"], clock.now - 7200, clock.now)
     assert isinstance(found.total, Figure)
     assert isinstance(found.it, Figure)
-    assert found.total.value == pytest.approx(4 * 3000 * meters.WATTS)
-    assert found.it.value == pytest.approx(8 * 3000 * meters.WATTS)
-    assert found.total.coverage == pytest.approx(3000 / 7200)
+    assert found.total.value == pytest.approx(4 * 2400 * meters.WATTS)
+    assert found.it.value == pytest.approx(8 * 2400 * meters.WATTS)
+    assert found.total.coverage == pytest.approx(2400 / 7200)
 
 
 def test_targets_are_metrics(settings: Settings) -> None:
