@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -13,10 +14,11 @@ from lab.hosts import machine, networkd, registry
 from lab.hosts.command import run
 from lab.hosts.disk import Disk, Identity, network_file
 
-PATIENCE_S = 60
+PATIENCE_S = 120  # systemd gives a unit 90 s to stop
 SSH_PORT = 22
 TCP_LISTEN = "0A"  # Linux's own code, in /proc/net/tcp6
 CONTAINER_REBOOTS = 133
+SYSTEMD_REBOOTS = signal.SIGRTMIN + 5  # whatever Ctrl-Alt-Delete may do
 ENVIRONMENT = {
     "PATH": os.defpath,
     "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
@@ -107,7 +109,8 @@ class Host(Disk):
         """Give the machine's number of the host's process 1; None when there is none."""
         runner = self._runner()
         nspawn = runner and _child(runner)
-        return nspawn and _child(nspawn)
+        found = nspawn and _child(nspawn)
+        return found if found and _is_first(found) else None
 
     def _runner(self) -> int | None:
         try:
@@ -144,7 +147,7 @@ class Host(Disk):
         self._show_volumes()
 
     def wait_until_up(self) -> None:
-        """Wait until sshd listens; raise OutsideError after a minute."""
+        """Wait until sshd listens; raise OutsideError after two minutes."""
         self._wait(self._listens, "does not listen for ssh")
 
     def _listens(self) -> bool:
@@ -173,7 +176,7 @@ class Host(Disk):
         before = self.init()
         if before is None:
             return self.start()
-        os.kill(before, signal.SIGINT)  # as Ctrl-Alt-Delete does
+        os.kill(before, SYSTEMD_REBOOTS)
         self._wait(lambda: self.init() not in {None, before}, "does not come back")
         return self._show_volumes()
 
@@ -244,6 +247,15 @@ def _child(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return int(found[0]) if found else None
+
+
+def _is_first(pid: int) -> bool:
+    """Say whether it is process 1 of a namespace; nspawn has another child for a moment."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return bool(re.search(r"^NSpid:.*\t1$", status, re.MULTILINE))
 
 
 def _last_lines(path: Path) -> str:
