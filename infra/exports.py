@@ -5,7 +5,7 @@ from typing import Any
 
 from catalogue import flows
 from catalogue.model import Component, Listen
-from infra import zones
+from infra import quotas, zones
 from infra.ground import Home
 from infra.outputs import SCHEMA_VERSION
 from infra.services import CityService
@@ -59,6 +59,10 @@ def _hosts(built: CityService) -> list[Values]:
             "image_user": server.user,
             "flavor": part.flavor,
             "power": "on",
+            "volumes": [
+                {"name": volume, "id": server.volumes[volume].id, "size_gib": size}
+                for volume, size in quotas.data_volumes(part, built.args.ground.profile).items()
+            ],
         }
         for part, fleet in built.parts
         for name, server in fleet.servers.items()

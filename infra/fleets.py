@@ -142,6 +142,7 @@ class Server(pulumi.ComponentResource):
         part, ground = args.fleet.part, args.fleet.ground
         self.zone = _zone(args.fleet, args.index)
         self.role = args.fleet.role(args.index)
+        self.volumes = args.volumes
         said = {**args.fleet.labels, "role": self.role}
         image = next(one for one in ground.site.images if one.id == part.image)
         self.user = image.user

@@ -24,6 +24,16 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+class Volume(Model):
+    """A data volume of a server; the system's is not told."""
+
+    name: str
+    """The volume's id in the catalogue; a database's is "data"."""
+    id: str
+    """In the volume API; the first 20 characters are the disk's serial."""
+    size_gib: int
+
+
 class Host(Model):
     """A server."""
 
@@ -53,6 +63,7 @@ class Host(Model):
     flavor: str
     power: Literal["on", "off"]
     """Whether it is meant to run."""
+    volumes: list[Volume] = []
 
 
 class Endpoint(Model):
