@@ -18,6 +18,19 @@ RECORDS = (
     "grep -c $word /var/log/auth.log"
 )
 
+LOG_PORT = 6514
+# Where records are sent, and once one was, the connection that they went by.
+FORWARDED = (
+    'target=$(grep -oP \'omfwd" target="\\K[^"]+\' /etc/rsyslog.conf) || exit 0; echo $target; '
+    "logger -p daemon.info citydc-verify; for n in 1 2 3 4 5 6 7 8 9 10; do "
+    f"peer=$(ss -Htn state established dport = :{LOG_PORT} | awk '{{print $4; exit}}'); "
+    '[ "$peer" ] && break; sleep 0.5; done; echo $peer'
+)
+RECEIVERS = (
+    "grep -hoE '^[^#]*\\b(imtcp|imudp|imrelp)\\b' /etc/rsyslog.conf /etc/rsyslog.d/* 2>/dev/null"
+    " | grep -oE '(imtcp|imudp|imrelp)'"
+)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -319,6 +332,40 @@ def _records(variables: Variables) -> Behaviour:
     return Behaviour((RECORDS,), "a message in the journal and in auth.log", judge)
 
 
+def log_host(variables: Variables) -> str:
+    """Return the address of the log host that a host sends to; nothing for one that is its own."""
+    found = [
+        str(one["ipv6"][0])
+        for one in variables.get("citydc_endpoints", ())
+        if (one["service"], one["name"]) == ("operations", "syslog-tls")
+    ]
+    return found[0] if found and not _receives(variables) else ""
+
+
+def _receives(variables: Variables) -> bool:
+    return "loghost_port" in variables
+
+
+def _log_host(variables: Variables) -> Behaviour:
+    address = log_host(variables)
+
+    def judge(answers: Answers) -> Verdict:
+        found = answers[FORWARDED].text.split()
+        wanted = [address, f"[{address}]:{LOG_PORT}"] if address else []
+        return Verdict(found == wanted, " ".join(found))
+
+    expected = f"records go to {address}, by a connection that stands" if address else "nothing"
+    return Behaviour((FORWARDED,), expected, judge)
+
+
+def _log_receivers(variables: Variables) -> Behaviour:
+    def judge(answers: Answers) -> Verdict:
+        found = set(answers[RECEIVERS].text.split())
+        return Verdict(found == ({"imtcp"} if _receives(variables) else set()), " ".join(found))
+
+    return Behaviour((RECEIVERS,), "imtcp" if _receives(variables) else "nothing", judge)
+
+
 BEHAVIOURS: Mapping[str, Callable[[Variables], Behaviour]] = {
     "accounts": _accounts,
     "addresses": _addresses,
@@ -326,6 +373,8 @@ BEHAVIOURS: Mapping[str, Callable[[Variables], Behaviour]] = {
     "firewall-families": _families,
     "listeners": _listeners,
     "listener-families": _listener_families,
+    "log-host": _log_host,
+    "log-receivers": _log_receivers,
     "records": _records,
     "router-advertisements": _advertisements,
     "ssh-forwarding": _forwarding,

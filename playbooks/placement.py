@@ -23,6 +23,10 @@ from infra.outputs import Endpoint, Host, Outputs
 FILE = Path(__file__).parent / "placement.yaml"
 LOCAL_PORT = 8080
 """Where an application answers on its own host, whatever else it listens on."""
+ENGINES = {"postgresql", "mariadb"}
+"""Roles that run a database; each is named for its engine."""
+SERIAL_LENGTH = 20
+"""How much of a volume's id a disk tells as its serial (virtio)."""
 LABEL_BITS = {4: 8, 6: 4}
 """How much of an address a label of its reverse name stands for, by the address's version."""
 ADDRESS_RECORDS = {4: "A", 6: "AAAA"}
@@ -64,6 +68,8 @@ class Placement(Model):
     """placement.yaml."""
 
     rules: list[Rule]
+    data: dict[str, str]
+    """Where a role's hosts have their first data volume."""
     left_out: list[LeftOut]
 
     def roles(self, part: Component | Database) -> list[str]:
@@ -89,8 +95,9 @@ class Placed:
 
     @property
     def groups(self) -> list[str]:
-        """The inventory's groups that stand for the roles, and for having any."""
-        return [f"runs_{role}" for role in ["service", *self.roles]] if self.roles else []
+        """The inventory's groups that stand for the roles, and for having data volumes."""
+        volumes = ["has_volumes"] if self.variables["volumes_mounts"] else []
+        return [*volumes, *(f"runs_{role}" for role in self.roles)]
 
 
 def placed(outputs: Outputs, catalogue: Catalogue) -> dict[str, Placed]:
@@ -140,13 +147,13 @@ class _City:
         upstream = list(self._upstream(service, part)) if "proxy" in roles else []
         if upstream:
             roles.remove("application")
-        variables = self._certificate(host)
+        variables = self._certificate(host) | {"volumes_mounts": self._mounts(host, roles)}
         if "dns" in roles:
             variables |= self._dns(host)
         if "loghost" in roles:
             variables |= {"loghost_port": 6514, "loghost_senders": self._domains("*.")}
-        if "postgresql" in roles:
-            variables |= self._postgresql(service, part, host)
+        for engine in ENGINES & set(roles):
+            variables |= self._cluster(engine, service, part, host)
         if "proxy" in roles:
             variables["proxy_frontends"] = self._frontends(host, part, upstream)
         if "application" in roles:
@@ -200,6 +207,16 @@ class _City:
             "certificate_addresses": list(dict.fromkeys(map(str, numbers))),
         }
 
+    def _mounts(self, host: Host, roles: list[str]) -> list[Values]:
+        places = [self.placement.data[role] for role in roles if role in self.placement.data]
+        return [
+            {
+                "device": f"/dev/disk/by-id/virtio-{one.id[:SERIAL_LENGTH]}",
+                "path": places[0] if places and not index else f"/srv/{one.name}",
+            }
+            for index, one in enumerate(host.volumes)
+        ]
+
     # -- what is between services
 
     def _upstream(self, service: Service, part: Component | Database) -> Iterator[Endpoint]:
@@ -248,9 +265,10 @@ class _City:
             for database in owner.databases:
                 servers = self._servers(self.site, owner, database)
                 callers = [_caller(owner, one) for one in database.callers]
-                known = "postgresql" in self.placement.roles(database)
-                if known and servers and PartKey(service.id, part.id) in callers:
+                engine = next(iter(ENGINES & set(self.placement.roles(database))), None)
+                if engine and servers and PartKey(service.id, part.id) in callers:
                     return {
+                        "engine": engine,
                         "cluster": f"{owner.id}-{database.id}",
                         "name": _identifier(f"{owner.id}-{database.id}"),
                         "user": _identifier(f"{service.id}-{part.id}"),
@@ -259,36 +277,43 @@ class _City:
                     }
         return {}
 
-    def _postgresql(self, service: Service, part: Component | Database, host: Host) -> Values:
-        if not isinstance(part, Database):
-            raise TypeError(f"{service.id}/{part.id} is no database")
+    def _cluster(
+        self, engine: str, service: Service, part: Component | Database, host: Host
+    ) -> Values:
+        """Describe a database's servers at all sites; where there are several, the first leads."""
         servers = self._everywhere(service, part)
         own = next(one for one in servers if (one.site, one.name) == (self.site.id, host.name))
-        elsewhere = [one for one in servers if one.site != servers[0].site]
-        return {
-            "postgresql_cluster": f"{service.id}-{part.id}",
-            "postgresql_database": _identifier(f"{service.id}-{part.id}"),
-            "postgresql_port": part.port,
-            "postgresql_role": host.role,
-            "postgresql_self": own.domain_name,
-            "postgresql_servers": [one.values() for one in servers],
-            "postgresql_repository": elsewhere[0].domain_name if elsewhere else "",
-            "postgresql_callers": [
+        # PostgreSQL says on each server whom it hears; MariaDB's accounts are the same on all.
+        sites = self.sites if engine == "mariadb" else [self.site]
+        listen = _tcp(part)[0]
+        found: Values = {
+            "cluster": f"{service.id}-{part.id}",
+            "database": _identifier(f"{service.id}-{part.id}"),
+            "port": listen.port,
+            "role": host.role,
+            "self": own.domain_name,
+            "servers": [one.values() for one in servers],
+            "callers": [
                 {"name": _identifier(str(key)), "ipv4": str(at.ipv4), "ipv6": str(at.ipv6)}
-                for key in dict.fromkeys(_caller(service, one) for one in part.callers)
-                if (at := self._network(key))
+                for key in dict.fromkeys(_caller(service, one) for one in listen.callers)
+                for site in sites
+                if (at := self._network(site, key))
             ],
         }
+        if engine == "postgresql":
+            elsewhere = [one for one in servers if one.site != servers[0].site]
+            found["repository"] = elsewhere[0].domain_name if elsewhere else ""
+        return {f"{engine}_{name}": value for name, value in found.items()}
 
-    def _network(self, key: PartKey) -> addresses.Prefixes | None:
-        """Return a part's network at this site, if it has one."""
+    def _network(self, site: Site, key: PartKey) -> addresses.Prefixes | None:
+        """Return a part's network at a site, if it has one."""
         service = self.catalogue.services.get(key.service)
         if not service:
             return None
         part = _part(service, key.part)
-        standing = recovery.standing(self.catalogue, self.site, service, self.outputs.profile)
+        standing = recovery.standing(self.catalogue, site, service, self.outputs.profile)
         staffed = recovery.size(part, self.outputs.profile) and standing.networks
-        return addresses.network(self.site, service, part.number) if staffed else None
+        return addresses.network(site, service, part.number) if staffed else None
 
     # -- names of everything
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 
@@ -26,6 +27,11 @@ from lab.hosts.segment import Segment
 CHECKOUT = Path(__file__).parents[2]
 PLAYBOOKS = CHECKOUT / "playbooks"
 SERVICES = Path(__file__).parent / "services_city"
+# What services need of the hardening, and the services.
+TAGS = (
+    "certificate,logging,time,volumes,postgresql,mariadb,application,"
+    "proxy,dns,loghost,bastion,resolver"
+)
 NAME_SERVERS = {
     "main": ["10.58.60.16", "2001:db8:58:f0::10"],
     "backup": ["10.59.60.16", "2001:db8:59:f0::10"],
@@ -38,6 +44,12 @@ DUAL_STACK = (
     ("backup", "operations-bastion-1"),
 )
 """All others have no IPv4 address: what the service needs behind its proxy is IPv6 alone."""
+UPSTREAM = GATEWAYS[1].partition("/")[0]
+VARIABLES = {
+    "dns_upstreams": [{"address": UPSTREAM, "name": "upstream.example"}],
+    "dns_upstream_authorities": "/etc/citydc/tls/authority.crt",
+    "dns_validates": False,  # the upstream server of the tests signs nothing
+}
 INSTALL = """
 set -eu
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
@@ -47,7 +59,8 @@ echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
 apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     -o Dpkg::Options::=--force-unsafe-io {packages}
-rm /usr/sbin/policy-rc.d
+rm /usr/sbin/policy-rc.d /etc/rsyslog.d/49-haproxy.conf
+systemctl disable --quiet chrony haproxy mariadb named unbound
 """
 
 
@@ -86,8 +99,9 @@ class City:
     def configure(self, site: str, *arguments: str) -> Run:
         """Run the playbook at a site.  Fail with its output if it fails."""
         done = self._ansible(
-            "ansible-playbook", site, "services.yml", "-e", "release=debian-12", *arguments
-        )
+            "ansible-playbook", site, "site.yml", "--tags", TAGS, "--skip-tags", "base",
+            "-e", json.dumps(VARIABLES), *arguments,
+        )  # fmt: skip
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
         recap = done.stdout.partition("PLAY RECAP")[2].splitlines()[1:]
         changed = {
@@ -135,6 +149,8 @@ class City:
         pairs = {}
         for site in SITES:
             graph = offline.run(Settings(known, known.sites[site], Profile.LAB))
+            for volume in (one for host in graph.outputs["hosts"] for one in host["volumes"]):
+                volume["id"] = str(uuid4())
             outputs = Outputs.model_validate(graph.outputs)
             self._write_inventory(outputs)
             for one in outputs.hosts:
@@ -154,8 +170,13 @@ class City:
             self.hosts[key] = self.segment.host(
                 one.name, base, *ipv4, f"{one.ipv6}/32", login=[self.login.public], key=pair
             )
-        for host in self.hosts.values():
+        for key, host in self.hosts.items():
             host.wait_until_up()
+            for volume in self.described[key].volumes:
+                file = self.folder / f"{'-'.join(key)}-{volume.name}.raw"
+                with file.open("wb") as made:
+                    made.truncate(volume.size_gib * 2**30)
+                host.attach(file, "/dev/vdb", volume.id)
 
     def _catalogue(self) -> Path:
         """Copy the city's catalogue with other services; no component of these watches hosts."""
@@ -198,12 +219,14 @@ def base(folder: Path) -> Iterator[Path]:
         for name, value in yaml.safe_load(file.read_text()).items()
         if name.endswith("_packages")
         for package in value
-    }
+    } | {"chrony"}
     command.run("cp", "--archive", tree.ensure(print), found)
     shutil.copy("/etc/resolv.conf", found / "etc/resolv.conf")
     command.run(
         "chroot", found, "/bin/sh", stdin=INSTALL.format(packages=" ".join(sorted(packages)))
     )
     (found / "etc/resolv.conf").unlink()
-    yield found
-    shutil.rmtree(found)
+    try:
+        yield found
+    finally:
+        shutil.rmtree(found)

@@ -1,18 +1,21 @@
-"""Nine hosts as two sites, with every service role: converged once, then looked at."""
+"""Thirteen hosts as two sites, with every service role: converged once, then looked at."""
 
+import contextlib
 import json
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from lab_helpers import wait_for
-from services_hosts import GATEWAYS, SITES, City, Run, base
+from services_hosts import GATEWAYS, SITES, UPSTREAM, City, Run, base
 
-from lab.hosts import keys
+from lab.hosts import keys, machine
 from lab.hosts.command import CommandError
 from lab.hosts.segment import Segment
+from playbooks import authority
 
 pytestmark = pytest.mark.hosts
 
@@ -34,6 +37,42 @@ try:
 except dns.xfr.TransferError as error:
     print(error.rcode)
 """
+# Answers with one address to every question about "mirror.example", over TLS.
+RESOLVER = """
+import socket, ssl, sys, threading
+import dns.message, dns.rrset
+address, certificate, key = sys.argv[1:]
+
+def answer(connection):
+    with context.wrap_socket(connection, server_side=True) as secured:
+        stream = secured.makefile("rwb")
+        while size := stream.read(2):
+            question = dns.message.from_wire(stream.read(int.from_bytes(size)))
+            reply, asked = dns.message.make_response(question), question.question[0]
+            if asked.name.to_text() == "mirror.example." and asked.rdtype == 28:
+                reply.answer = [dns.rrset.from_text(asked.name, 60, "IN", "AAAA", "2001:db8::80")]
+            stream.write(len(reply.to_wire()).to_bytes(2) + reply.to_wire())
+            stream.flush()
+
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate, key)
+listening = socket.create_server((address, 853), family=socket.AF_INET6)
+while True:
+    threading.Thread(target=answer, args=(listening.accept()[0],), daemon=True).start()
+"""
+# An NTP request (RFC 5905); prints the stratum of who answers.
+ASK_TIME = """
+import socket, sys
+asking = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+asking.settimeout(2)
+asking.sendto(b"\\x23" + bytes(47), (sys.argv[1], 123))
+try:
+    print(asking.recv(48)[1])
+except TimeoutError:
+    print("no answer")
+"""
+ACTIVE = "systemctl is-active postgresql@15-main mariadb 2>/dev/null | grep -x active || true"
+LETTERS = ("letters-app-1", "letters-post-1")
 JUMPER = keys.make()
 
 
@@ -214,28 +253,167 @@ def test_name_servers_give_nothing_away(city: City) -> None:
     assert said.split() == ["5"]  # REFUSED
 
 
-def test_logs_arrive_over_tls_from_hosts_with_a_certificate(city: City) -> None:
-    """A host's line arrives; one sent without a certificate does not."""
-    loghost = city.hosts["main", BASTION]
-    files = "/etc/citydc/tls"
-    certificate = f"-cert {files}/host.crt -key {files}/host.key"
-
-    def send(text: str, shown: str) -> None:
-        line = f"<14>1 2026-01-01T00:00:00Z registry-app-1 test - - - {text}"
-        city.hosts[APPLICATIONS[0]].run(
-            "sh", "-c",
-            f"(printf '{len(line)} {line}'; sleep 2) | timeout 5 openssl s_client -quiet {shown}"
-            f" -verify_return_error -CAfile {files}/authority.crt"
-            f" -connect [{city.ipv6('main', BASTION)}]:6514 >/dev/null 2>&1 || true",
-        )  # fmt: skip
-
-    send("without", "")
-    send("with", certificate)
-    found = wait_for(
-        lambda: loghost.run("sh", "-c", "cat /var/log/hosts/registry-app-1/* 2>/dev/null || true")
+@contextlib.contextmanager
+def upstream(city: City) -> Iterator[None]:
+    """Run a resolver outside of the sites, with a certificate of the authority."""
+    request, key = city.folder / "upstream.csr", city.folder / "upstream.key"
+    city.segment.run(
+        *("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *("-noenc", "-batch", "-keyout", key, "-out", request, "-subj", "/CN=upstream"),
     )
-    assert found.rstrip().endswith(" - with")
-    assert "without" not in found
+    made = authority.issue(city.authority.parent, request.read_text(), ["upstream.example"], [])
+    certificate = city.folder / "upstream.crt"
+    certificate.write_text(made.certificate)
+    inside = f"--net={machine.NAMESPACES / city.segment.name}"
+    words = [sys.executable, "-c", RESOLVER, UPSTREAM, str(certificate), str(key)]
+    with subprocess.Popen(["nsenter", inside, *words]) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def test_hosts_without_ipv4_get_names_of_the_world_by_their_own_servers(city: City) -> None:
+    """A site's name servers ask outside, over TLS, for its own hosts alone."""
+    with upstream(city):
+        for site in SITES:
+            host = city.hosts[site, "registry-app-1"]
+            server = city.ipv6(site, BASTION)
+            assert host.run("cat", "/etc/resolv.conf").splitlines()[1] == f"nameserver {server}"
+            found = wait_for(lambda: host.run("sh", "-c", "getent ahostsv6 mirror.example || true"))  # noqa: B023  called at once
+            assert found.split()[0] == "2001:db8::80"
+            own = host.run("getent", "ahostsv6", f"registry.{site}.dc.hanoi.gov.vn")
+            assert own.split()[0] == city.ipv6(site, "registry-web-1")
+            assert dig(city, server, "mirror.example", "AAAA") == ""
+
+
+def test_time_is_given_to_the_site_alone(city: City) -> None:
+    """The site's hosts have time from their own server; others get no answer."""
+    server, address = city.hosts["main", BASTION], city.ipv6("main", BASTION)
+    # In a container the clock is its machine's: the server runs, and sets no clock.
+    server.run(
+        *("systemd-run", "--quiet", "--unit=time-alone"),
+        *("chronyd", "-x", "-d", "-f", "/etc/chrony/chrony.conf"),
+    )
+    app = city.hosts[APPLICATIONS[0]]
+    wait_for(lambda: app.run("python3", "-c", ASK_TIME, address).strip() == "10")
+    assert city.segment.run("python3", "-c", ASK_TIME, address).strip() == "no answer"
+    configured = app.run("sh", "-c", "cat /etc/chrony/chrony.conf 2>/dev/null || true")
+    assert "allow" not in configured
+    server.run("systemctl", "stop", "time-alone")
+
+
+def test_records_of_every_host_arrive_at_its_log_host(city: City) -> None:
+    """What is logged on a host is at its site's log host; what comes without certificate is not."""
+    files = "/etc/citydc/tls"
+    line = "<14>1 2026-01-01T00:00:00Z registry-app-1 test - - - without"
+    city.hosts[APPLICATIONS[0]].run(
+        "sh", "-c",
+        f"(printf '{len(line)} {line}'; sleep 2) | timeout 5 openssl s_client -quiet"
+        f" -verify_return_error -CAfile {files}/authority.crt"
+        f" -connect [{city.ipv6('main', BASTION)}]:6514 >/dev/null 2>&1 || true",
+    )  # fmt: skip
+    for (_, name), host in city.hosts.items():
+        if name != BASTION:
+            host.run("logger", "--priority", "daemon.info", f"word of {name}")
+    for site, name in city.hosts:
+        kept = f"cat /var/log/hosts/{name}/* 2>/dev/null || true"
+        if name != BASTION:
+            loghost = city.hosts[site, BASTION]
+            found = wait_for(
+                lambda: f"word of {name}" in (got := loghost.run("sh", "-c", kept)) and got  # noqa: B023  called at once
+            )
+            assert "without" not in found
+
+
+def letters(city: City, site: str, *words: str) -> tuple[int, Any]:
+    """Ask the application with the other engine."""
+    app = city.ipv6(site, LETTERS[0])
+    said = city.segment.run(
+        *("curl", "--silent", "--show-error", "--max-time", 20, "--cacert", city.authority),
+        *("--write-out", "\n%{http_code}", f"https://[{app}]:8443{words[0]}", *words[1:]),
+    )
+    content, _, status = said.rpartition("\n")
+    return int(status), json.loads(content)
+
+
+def test_mariadb_follows_at_the_other_site_and_takes_over(city: City) -> None:
+    """What is written at the main site is read at the backup site; promoted, that takes writes."""
+    status, kept = letters(city, "main", "/records", "--data", "a letter")
+    assert status == 201, kept
+    found = wait_for(
+        lambda: (got := letters(city, "backup", f"/records/{kept['id']}"))[0] == 200 and got[1]
+    )
+    assert (found["body"], found["site"]) == ("a letter", "main")
+    states = [letters(city, site, "/health")[1]["database"] for site in SITES]
+    assert states == ["read-write", "read-only"]
+    assert letters(city, "backup", "/records", "--data", "no")[0] == 503
+    primary, standby = (city.hosts[site, LETTERS[1]] for site in SITES)
+    ciphers = primary.run(
+        "mariadb", "-BNe",
+        "SELECT count(*) FROM information_schema.processlist WHERE user = 'replicator'",
+    )  # fmt: skip
+    assert ciphers.strip() == "1"
+    primary.run("systemctl", "stop", "mariadb")
+    standby.run("mariadb-promote")
+    wait_for(lambda: letters(city, "backup", "/records", "--data", "taken over")[0] == 201)
+    standby.run("systemctl", "restart", "mariadb")
+    wait_for(lambda: letters(city, "backup", "/health")[1]["database"] == "read-write")
+    assert set(city.configure("backup").changed.values()) == {0}
+
+
+def test_mariadb_hears_its_callers_alone_and_only_by_tls(city: City) -> None:
+    """A caller's account is refused from elsewhere, and without TLS from everywhere."""
+    secret = (city.secrets / "mariadb/letters-post/letters_app").read_text()
+    words = ("mariadb", f"--password={secret}", "--user=letters_app", "-e", "SELECT 1")
+    app, elsewhere = city.hosts["backup", LETTERS[0]], city.hosts["backup", LETTERS[1]]
+    target = f"--host={city.ipv6('backup', LETTERS[1])}"
+    with pytest.raises(CommandError, match="Access denied"):
+        elsewhere.run(*words, target)
+    with pytest.raises(CommandError, match=r"Access denied|insecure transport"):
+        app.run(*words, target, "--skip-ssl")
+    assert app.run(*words, target, "--ssl").split() == ["1", "1"]
+
+
+def _mounted(city: City, server: tuple[str, str], folder: str) -> str:
+    words = ("findmnt", "--noheadings", "--output", "FSTYPE,UUID", "--mountpoint", folder)
+    return city.hosts[server].run(*words).strip()
+
+
+def test_data_lies_on_its_volume_and_outlives_a_reboot(city: City) -> None:
+    """Databases keep theirs on the volume; after a boot it is mounted again and they go on."""
+    places = {
+        PRIMARY: "/var/lib/postgresql",
+        STANDBY: "/var/lib/postgresql",
+        ("main", LETTERS[1]): "/var/lib/mysql",
+    }
+    before = {server: _mounted(city, server, place) for server, place in places.items()}
+    assert all(one.startswith("ext4 ") for one in before.values())
+    number = write(city, "before the boot")
+    for server in places:
+        city.hosts[server].reboot()
+    for server, place in places.items():
+        wait_for(lambda: "active" in city.hosts[server].run("sh", "-c", ACTIVE))  # noqa: B023  called at once
+        assert _mounted(city, server, place) == before[server]
+    wait_for(lambda: request(city, "main", f"/records/{number}")[0] == 200)
+    after = write(city, "after the boot")
+    wait_for(lambda: request(city, "backup", f"/records/{after}")[0] == 200)
+    wait_for(lambda: letters(city, "main", "/health")[1]["database"] == "read-write")
+    assert set(city.configure("main").changed.values()) == {0}
+
+
+def test_disk_that_holds_anything_is_not_formatted(city: City) -> None:
+    """A disk with another file system is left as it is, and the run says that it won't mount."""
+    host, disk = city.hosts[APPLICATIONS[0]], city.folder / "foreign.raw"
+    with disk.open("wb") as made:
+        made.truncate(64 * 2**20)
+    city.segment.run("mkswap", "--label", "foreign", disk)
+    host.attach(disk, "/dev/vdx", "foreign")
+    mounts = [{"device": "/dev/vdx", "path": "/srv/foreign"}]
+    with pytest.raises(AssertionError, match=r"srv.foreign"):
+        city.give_role(*APPLICATIONS[0], "volumes", {"volumes_mounts": mounts})
+    found = host.run("blkid", "--probe", "--output", "value", "--match-tag", "LABEL", "/dev/vdx")
+    assert found.strip() == "foreign"
 
 
 def test_people_pass_through_the_bastion_and_do_nothing_else(city: City) -> None:

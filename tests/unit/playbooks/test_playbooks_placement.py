@@ -93,7 +93,7 @@ def test_variables_are_what_the_roles_ask_for(hosts: dict[str, dict[str, Placed]
     for host in (one for several in hosts.values() for one in several.values() if one.roles):
         asked = {
             name: option
-            for role in ["certificate", *host.roles]
+            for role in ["certificate", "volumes", *host.roles]
             for name, option in options[role].items()
         }
         assert host.variables.keys() <= asked.keys()
@@ -143,6 +143,34 @@ def test_database_hears_its_callers_at_its_own_site(hosts: dict[str, dict[str, P
     database = hosts["backup"]["kiosk-app-1"].variables["application_database"]
     assert [one["site"] for one in database["servers"]] == ["backup"]
     assert (database["user"], database["port"]) == ("kiosk_app", 5433)
+
+
+def test_mariadb_is_told_of_callers_at_both_sites(hosts: dict[str, dict[str, Placed]]) -> None:
+    """Its accounts are replicated: all servers are told of the same callers, of both sites."""
+    told = [hosts[site]["ihanoi-petitions-1"].variables for site in SITES]
+    assert told[0]["mariadb_callers"] == told[1]["mariadb_callers"]
+    found = {one["ipv6"].split(":")[2] for one in told[0]["mariadb_callers"]}
+    assert found == {"58", "59"}
+    assert told[0]["mariadb_servers"][0]["site"] == "main"
+
+
+def test_first_volume_is_where_the_role_keeps_its_data(hosts: dict[str, dict[str, Placed]]) -> None:
+    """A database's and a log host's; all others are under /srv, and hosts without have none."""
+    mounts = {
+        name: [one["path"] for one in hosts["main"][name].variables["volumes_mounts"]]
+        for name in ("kiosk-visits-1", "ihanoi-petitions-1", "operations-logging-1",
+                     "operations-monitoring-1", "operations-logs-1", "kiosk-app-1")
+    }  # fmt: skip
+    assert mounts == {
+        "kiosk-visits-1": ["/var/lib/postgresql"],
+        "ihanoi-petitions-1": ["/var/lib/mysql"],
+        "operations-logging-1": ["/var/log/hosts"],
+        "operations-monitoring-1": ["/srv/metrics"],
+        "operations-logs-1": ["/srv/data"],
+        "kiosk-app-1": [],
+    }
+    assert "has_volumes" in hosts["main"]["kiosk-visits-1"].groups
+    assert "has_volumes" not in hosts["main"]["kiosk-app-1"].groups
 
 
 def test_zones_hold_every_host_in_both_families_and_back(

@@ -1,4 +1,4 @@
-"""The city's authority, passwords, and what PostgreSQL stores of them."""
+"""The city's authority, passwords, and what database servers store of them."""
 
 from pathlib import Path
 from typing import Any
@@ -115,3 +115,29 @@ def test_verifier_is_that_of_rfc_7677() -> None:
     assert told.startswith("SCRAM-SHA-256$4096:")
     assert told != verifier("pencil", "other")
     assert told != verifier("pencils", "user")
+
+
+def test_mariadb_stores_what_its_own_function_gives() -> None:
+    """The verifier of "password", as PASSWORD() prints it."""
+    told = filter_loader.get("mariadb_verifier").j2_function("password")
+    assert told == "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "host"),
+    [
+        ("10.58.60.64/26", "10.58.60.64/255.255.255.192"),
+        ("2001:db8:58:f1::/64", "2001:db8:58:f1:%"),
+        ("", ""),
+    ],
+)
+def test_mariadb_account_is_for_a_prefix(prefix: str, host: str) -> None:
+    """IPv4 has a netmask; IPv6 is compared as text."""
+    assert filter_loader.get("mariadb_host").j2_function(prefix) == host
+
+
+@pytest.mark.parametrize("prefix", ["2001:db8:58::/48", "2001:db8:58::/64", "2001:db8::f1:0:0/96"])
+def test_prefix_that_text_does_not_tell_is_refused(prefix: str) -> None:
+    """Addresses of such a prefix may be written without its text."""
+    with pytest.raises(ValueError, match="can't tell"):
+        filter_loader.get("mariadb_host").j2_function(prefix)

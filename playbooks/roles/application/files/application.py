@@ -24,69 +24,147 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg2  # type: ignore[import-untyped]
+import psycopg2.errors  # type: ignore[import-untyped]
 import psycopg2.extras  # type: ignore[import-untyped]
+import pymysql  # type: ignore[import-untyped]
+import pymysql.cursors  # type: ignore[import-untyped]
 
 TLS = Path("/etc/citydc/tls")
 LONGEST_BODY = 64 * 1024
 NEWEST = 10
 PATIENCE_S = 10
 """How long a client may take over a request."""
-TABLE = """
-    CREATE TABLE IF NOT EXISTS records (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        written timestamptz NOT NULL DEFAULT now(),
-        site text NOT NULL,
-        host text NOT NULL,
-        body text NOT NULL
-    )"""
+CONNECT_S = 3
+ERRORS = (psycopg2.Error, pymysql.MySQLError)
 
 
-class Database:
+class PostgreSQL:
     """The service's database, by whichever of its servers answers."""
 
-    def __init__(self, configuration: dict[str, Any], credentials: Path) -> None:
+    table = """
+        CREATE TABLE IF NOT EXISTS records (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            written timestamptz NOT NULL DEFAULT now(),
+            site text NOT NULL,
+            host text NOT NULL,
+            body text NOT NULL
+        )"""
+    # Two that make the table at once must not meet.
+    before_table = "SELECT pg_advisory_xact_lock(1)"
+    follows = "SELECT pg_is_in_recovery() AS follows"
+    no_table = psycopg2.errors.UndefinedTable
+
+    def __init__(self, about: dict[str, Any], name: str, password: str) -> None:
         self.target = {
-            **configuration["database"],
-            "password": (credentials / "database-password").read_text().strip(),
+            "dbname": about["name"],
+            "user": about["user"],
+            "port": about["port"],
+            "host": ",".join(one["name"] for one in about["servers"]),
+            "hostaddr": ",".join(one["ipv6"] for one in about["servers"]),
+            "password": password,
             "sslmode": "verify-full",
             "sslrootcert": str(TLS / "authority.crt"),
-            "connect_timeout": 3,
+            "connect_timeout": CONNECT_S,
             "options": "-c statement_timeout=5000",
-            "application_name": "{service}/{component}".format(**configuration),
+            "application_name": name,
+            "cursor_factory": psycopg2.extras.RealDictCursor,
         }
 
-    @contextlib.contextmanager
-    def connected(self, *, writing: bool) -> Iterator[Any]:
-        """Give a cursor; for reading, on a server that takes writes if there is one."""
+    def connect(self, *, writing: bool) -> Any:
+        """Connect; for reading, to a server that takes writes if there is one."""
         try:
-            connection = psycopg2.connect(**self.target, target_session_attrs="read-write")
+            return psycopg2.connect(**self.target, target_session_attrs="read-write")
         except psycopg2.OperationalError:
             if writing:
                 raise
-            connection = psycopg2.connect(**self.target, target_session_attrs="any")
-        try:
-            with (
-                connection,
-                connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
-            ):
+            return psycopg2.connect(**self.target, target_session_attrs="any")
+
+
+class MariaDB:
+    """The same for the other engine."""
+
+    table = """
+        CREATE TABLE IF NOT EXISTS records (
+            id bigint AUTO_INCREMENT PRIMARY KEY,
+            written timestamp(6) NOT NULL DEFAULT now(6),
+            site varchar(64) NOT NULL,
+            host varchar(128) NOT NULL,
+            body mediumtext NOT NULL
+        )"""
+    before_table = "SET max_statement_time = 5"
+    follows = "SELECT @@read_only AS follows"
+    no_table = pymysql.err.ProgrammingError
+
+    def __init__(self, about: dict[str, Any], name: str, password: str) -> None:
+        self.addresses = [one["ipv6"] for one in about["servers"]]
+        self.target = {
+            "database": about["name"],
+            "user": about["user"],
+            "port": about["port"],
+            "password": password,
+            # Certificates are for the servers' addresses too.
+            "ssl": ssl.create_default_context(cafile=TLS / "authority.crt"),
+            "connect_timeout": CONNECT_S,
+            "read_timeout": PATIENCE_S,
+            "program_name": name,
+            "cursorclass": pymysql.cursors.DictCursor,
+        }
+
+    def connect(self, *, writing: bool) -> Any:
+        """Connect; for reading, to a server that takes writes if there is one."""
+        error, follower = pymysql.err.OperationalError("no server takes writes"), None
+        for address in self.addresses:
+            try:
+                connection = pymysql.connect(host=address, **self.target)
+            except pymysql.err.OperationalError as said:
+                error = said
+                continue
+            with connection.cursor() as cursor:
+                cursor.execute(self.follows)
+                if not cursor.fetchone()["follows"]:
+                    return connection
+            follower = connection
+        if writing or not follower:
+            raise error
+        return follower
+
+
+ENGINES: dict[str, type[PostgreSQL | MariaDB]] = {"postgresql": PostgreSQL, "mariadb": MariaDB}
+
+
+class Database:
+    """The records of the service."""
+
+    def __init__(self, configuration: dict[str, Any], credentials: Path) -> None:
+        about = configuration["database"]
+        self.engine = ENGINES[about["engine"]](
+            about,
+            "{service}/{component}".format(**configuration),
+            (credentials / "database-password").read_text().strip(),
+        )
+
+    @contextlib.contextmanager
+    def connected(self, *, writing: bool) -> Iterator[Any]:
+        """Give a cursor, and keep what was done with it if nothing fails."""
+        with contextlib.closing(self.engine.connect(writing=writing)) as connection:
+            with connection.cursor() as cursor:
                 yield cursor
-        finally:
-            connection.close()
+            connection.commit()
 
     def state(self) -> str:
         """Tell whether the database can be written, only read, or not even that."""
         try:
             with self.connected(writing=False) as cursor:
-                cursor.execute("SELECT pg_is_in_recovery() AS follows")
+                cursor.execute(self.engine.follows)
                 return "read-only" if cursor.fetchone()["follows"] else "read-write"
-        except psycopg2.Error:
+        except ERRORS:
             return "unreachable"
 
     def write(self, site: str, host: str, body: str) -> Any:
         """Keep a record and return it."""
         with self.connected(writing=True) as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(1)")
-            cursor.execute(TABLE)
+            cursor.execute(self.engine.before_table)
+            cursor.execute(self.engine.table)
             cursor.execute(
                 "INSERT INTO records (site, host, body) VALUES (%s, %s, %s) RETURNING *",
                 (site, host, body),
@@ -94,17 +172,17 @@ class Database:
             return cursor.fetchone()
 
     def read(self, number: int | None = None) -> list[Any]:
-        """Return the newest records, or the one with that number."""
-        with self.connected(writing=False) as cursor:
-            cursor.execute("SELECT to_regclass('records') AS there")
-            if not cursor.fetchone()["there"]:
-                return []
-            cursor.execute(
-                "SELECT * FROM records WHERE %(id)s IS NULL OR id = %(id)s"
-                " ORDER BY id DESC LIMIT %(newest)s",
-                {"id": number, "newest": NEWEST},
-            )
-            return list(cursor.fetchall())
+        """Return the newest records, or the one with that number; none before the first."""
+        try:
+            with self.connected(writing=False) as cursor:
+                cursor.execute(
+                    "SELECT * FROM records WHERE %(id)s IS NULL OR id = %(id)s"
+                    " ORDER BY id DESC LIMIT %(newest)s",
+                    {"id": number, "newest": NEWEST},
+                )
+                return list(cursor.fetchall())
+        except self.engine.no_table:
+            return []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -133,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             found = database.read(int(number) if number else None)
-        except psycopg2.Error as error:
+        except ERRORS as error:
             self._unavailable(error)
             return
         if number and not found:
@@ -161,7 +239,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(size)).decode(errors="replace").replace("\0", "")
         try:
             kept = database.write(self.server.identity["site"], self.server.identity["host"], body)
-        except psycopg2.Error as error:
+        except ERRORS as error:
             self._unavailable(error)
             return
         self._answer(HTTPStatus.CREATED, kept)
