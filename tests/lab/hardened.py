@@ -127,8 +127,17 @@ class Site:
         """Set the site's own variables."""
         (self.folder / "hosts.main.yaml").write_text(yaml.safe_dump(dict(variables)))
 
-    def set_outputs(self, names: Sequence[str], jump_host: str | None = None) -> None:
-        """Write the stack's outputs with these hosts, reached through the jump host if any."""
+    def set_outputs(
+        self,
+        names: Sequence[str],
+        jump_host: str | None = None,
+        ipv6: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Write the stack's outputs with these hosts, reached through the jump host if any.
+
+        `ipv6` are addresses of hosts that are not at their usual ones.
+        """
         parts = [
             (name, NUMBERS.get(name, 99), *PARTS.get(name, PARTS["lgsp-gateway-1"]))
             for name in names
@@ -144,7 +153,8 @@ class Site:
                         "tier": "bastion" if name == jump_host else tier, "role": role,
                         "recovery_tier": "active",
                         "security_level": 3, "personal_data": True, "ipv4": f"10.58.0.{number}",
-                        "ipv6": f"fd58::{number}", "image": "debian-12", "image_user": "debian",
+                        "ipv6": (ipv6 or {}).get(name, f"fd58::{number}"),
+                        "image": "debian-12", "image_user": "debian",
                         "flavor": "general-large", "power": "on",
                     }
                     for name, number, component, tier, role in parts

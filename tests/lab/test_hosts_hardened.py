@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,24 @@ pytestmark = pytest.mark.hosts
 WEB, DATA = PARTS
 BOTH = (4, 6)
 SEED = 58
-KILLS = 4
+KILLS = 20
+GUARDED = "firewall,ssh,authentication,kernel"
+# What Debian does with a network that it knows nothing of.
+PLAIN = """
+[Match]
+Name=eth0
+[Network]
+DHCP=yes
+IPv6AcceptRA=yes
+"""
+ROUTER = """
+interface {bridge} {{
+  AdvSendAdvert on;
+  MinRtrAdvInterval 3;
+  MaxRtrAdvInterval 4;
+  prefix {prefix}::/64 {{ AdvOnLink on; AdvAutonomous on; }};
+}};
+"""
 # 85 is wanted of a host with its own kernel; a container loses nine points of 292 to its machine's.
 LYNIS_IN_A_CONTAINER = 82
 
@@ -127,45 +143,88 @@ def test_path_mtu_of_1280_is_found(site: Site) -> None:
     web.run("ping", "-6", "-c2", "-W2", "-s", 1400, "2001:db8:dead::1")
 
 
-ADVERTISE = """
-import socket, struct
-index = socket.if_nametoindex("{bridge}")
-prefix = socket.inet_pton(socket.AF_INET6, "2001:db8:bad::")
-option = struct.pack("!BBBBLLL16s", 3, 4, 64, 0xC0, 3600, 3600, 0, prefix)
-packet = struct.pack("!BBHBBHLL", 134, 0, 0, 64, 0, 1800, 0, 0) + option
-sender = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
-sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
-sender.sendto(packet, ("ff02::1", 0, 0, index))
-"""
+@contextlib.contextmanager
+def _on_the_segment(site: Site, *words: str) -> Iterator[None]:
+    """Run a server beside the bridge."""
+    inside = f"--net={machine.NAMESPACES / site.segment.name}"
+    with subprocess.Popen(["nsenter", inside, *words]) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def _network(site: Site, name: str) -> str:
     run = site.hosts[name].run
-    words = ("-6", "-o", "address"), ("-6", "route"), ("-4", "route")
+    words = ("-6", "-o", "address"), ("-6", "route"), ("-4", "-o", "address"), ("-4", "route")
     return "".join(run("ip", *one) for one in words)
 
 
-def test_rogue_router_advertisement_changes_nothing(site: Site) -> None:
-    """An advertisement that a plain Linux host heeds is not heeded by hardened ones."""
+def test_rogue_router_and_rogue_dhcpv6_server_change_nothing(site: Site) -> None:
+    """What a plain Debian host takes of them, both kinds of address, hardened ones do not."""
     before = {name: _network(site, name) for name in PARTS}
-    victim = machine.new_name("citydc")
-    machine.make_namespace(victim)
-    try:
-        end = ("peer", "name", "victim", "netns", victim)
-        site.segment.run("ip", "link", "add", "pvictim", "type", "veth", *end)
-        site.segment.run("ip", "link", "set", "pvictim", "master", BRIDGE, "up")
-        machine.sysctl(victim, net__ipv6__conf__victim__accept_ra=2)
-        machine.inside(victim, "ip", "link", "set", "victim", "up")
+    site.segment.run("ip", "-6", "address", "add", "2001:db8:bad::1/64", "dev", BRIDGE, "nodad")
+    rogue = ("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--enable-ra",
+             f"--interface={BRIDGE}", "--bind-interfaces", "--dhcp-authoritative", "--user=root",
+             "--dhcp-range=2001:db8:bad::100,2001:db8:bad::1ff,slaac,64,1h",
+             f"--ra-param={BRIDGE},4", f"--dhcp-leasefile={site.folder / 'leases'}")  # fmt: skip
+    victim = site.segment.host("victim", tree.ensure(print), login=[], advertised=True)
+    victim.wait_until_up()
+    victim.write("etc/systemd/network/05-plain.network", PLAIN)
+    with _on_the_segment(site, *rogue):
+        victim.run("networkctl", "reload")
 
         def heeded() -> bool:
-            site.segment.run(sys.executable, "-c", ADVERTISE.format(bridge=BRIDGE))
-            return "2001:db8:bad:" in machine.inside(victim, "ip", "-6", "address")
+            found = victim.run("ip", "-6", "-o", "address", "show", "dev", "eth0")
+            leased = "2001:db8:bad::1" in found
+            return leased and "2001:db8:bad:0:" in found
 
         wait_for(heeded)
-    finally:
-        subprocess.run(["ip", "netns", "delete", victim], check=True)
-    assert {name: _network(site, name) for name in PARTS} == before
+        assert {name: _network(site, name) for name in PARTS} == before
+    victim.remove()
+    site.segment.run("ip", "-6", "address", "delete", "2001:db8:bad::1/64", "dev", BRIDGE)
+
+
+def test_host_with_slaac_has_a_stable_address_and_every_control(site: Site) -> None:
+    """Its address is made of what a router advertises (RFC 7217), and the same after a boot."""
+    host, prefix = site.hosts[DATA], "fd59:1:2:3"
+    # The operator's address stays what the hosts' rules know.
+    source = ("src", GATEWAYS[1].partition("/")[0])
+    site.segment.run("ip", "-6", "route", "add", f"{prefix}::/64", "dev", BRIDGE, *source)
+    router = site.folder / "radvd.conf"
+    router.write_text(ROUTER.format(bridge=BRIDGE, prefix=prefix))
+    words = ("radvd", "--nodaemon", "--logmethod=stderr", f"--config={router}",
+             f"--pidfile={site.folder / 'radvd.pid'}")  # fmt: skip
+
+    def advertised() -> list[str]:
+        found = host.run("ip", "-6", "-br", "address", "show", "dev", "eth0").split()
+        return [one.partition("/")[0] for one in found if one.startswith(prefix)]
+
+    with _on_the_segment(site, *words):
+        # Beforehand the host takes the address besides its own, as the outputs must name it.
+        by_hand = "icmpv6-in icmpv6 type nd-router-advert accept"
+        host.run("nft", "insert", "rule", "inet", "citydc", *by_hand.split())
+        file = "etc/systemd/network/05-citydc.network"
+        written = (host.root / file).read_text().replace("IPv6AcceptRA=no", "IPv6AcceptRA=yes")
+        host.write(file, f"{written}[IPv6AcceptRA]\nToken=prefixstable\nDHCPv6Client=no\n")
+        host.run("networkctl", "reload")
+        (address,) = wait_for(advertised)
+        site.set_outputs(list(PARTS), ipv6={DATA: address})
+        site.set_variables({**VARIABLES, "hosts": {DATA: {"ipv6_profile": "slaac"}}})
+        try:
+            site.result("configure", "--limit", DATA, "--tags", "firewall,ipv6")
+            assert site.result("verify", "--limit", DATA)["failed"] == []
+            assert addresses(DATA)[1] not in _network(site, DATA)
+            assert "ff:fe" not in address
+            host.reboot()
+            assert wait_for(advertised) == [address]
+            wait_for(lambda: site.ssh(DATA, "true").returncode == 0)
+        finally:
+            site.set_variables(VARIABLES)
+            site.set_outputs(list(PARTS))
+            host.run("ip", "address", "replace", f"{addresses(DATA)[1]}/64", "dev", "eth0")
+        site.result("configure", "--limit", DATA, "--tags", "firewall,ipv6")
+    assert advertised() == []
 
 
 def test_logins_by_password_or_as_root_or_with_an_unknown_key_are_refused(site: Site) -> None:
@@ -276,20 +335,39 @@ def test_others_go_on_without_the_unreachable_and_the_unsupported(site: Site) ->
     assert done[WEB]["failed"] == done[WEB]["unreachable"] == 0 < done[WEB]["ok"]
 
 
-def test_killed_at_any_time_the_hosts_stay_reachable(site: Site) -> None:
-    """Whenever it is killed, hosts become reachable by themselves; the next run converges."""
+def _changed(number: int) -> dict[str, Any]:
+    """Give variables that make each guarded role change its hosts."""
+    return {
+        **VARIABLES,
+        "ssh_login_grace_seconds": 20 + number,
+        "firewall_log_per_minute": 11 + number,
+        "authentication_attempts": 4 - number % 2,
+        "kernel_settings": {"net.ipv4.tcp_timestamps": 1, "kernel.panic": 60 + number},
+        "rollback_seconds": 5,
+    }
+
+
+def _events(site: Site, before: set[Path]) -> int:
+    """Say how much the run has told that has come since."""
+    now = set((site.folder / ".state/hosts/main/artifacts").glob("*")) - before
+    return sum(1 for folder in now for _ in folder.glob("job_events/*-*.json"))
+
+
+def test_killed_at_any_task_the_hosts_stay_reachable(site: Site) -> None:
+    """Wherever it is killed, hosts become reachable by themselves; the next run converges."""
     chance = random.Random(SEED)  # noqa: S311  no secret
+    artifacts = site.folder / ".state/hosts/main/artifacts"
+    before = set(artifacts.glob("*"))
+    site.set_variables(_changed(KILLS))
+    site.result("configure", "--tags", GUARDED)
+    whole = _events(site, before)
     for number in range(KILLS):
-        changed = {
-            "ssh_login_grace_seconds": 20 + number,
-            "firewall_log_per_minute": 11 + number,
-            "authentication_attempts": 4 - number % 2,
-            "kernel_settings": {"net.ipv4.tcp_timestamps": 1, "kernel.panic": 60 + number},
-        }
-        site.set_variables({**VARIABLES, **changed, "rollback_seconds": 5})
-        process = site.start_citydc("configure", "--tags", "firewall,ssh,authentication,kernel")
-        time.sleep(chance.uniform(3, 20))
-        os.killpg(process.pid, signal.SIGKILL)
+        site.set_variables(_changed(number))
+        before, last = set(artifacts.glob("*")), chance.randrange(1, whole)
+        process = site.start_citydc("configure", "--tags", GUARDED)
+        wait_for(lambda: _events(site, before) >= last or process.poll() is not None)  # noqa: B023  called at once
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         for name in PARTS:
             wait_for(lambda: site.ssh(name, "sudo -n true").returncode == 0)  # noqa: B023  called at once
@@ -302,9 +380,7 @@ def test_reboot_loses_nothing(site: Site) -> None:
     """A rebooted host has its addresses, the link-local one too, its rules and every control."""
     host = site.hosts[WEB]
     before = host.run("ip", "-6", "-br", "address", "show", "dev", "eth0").split()[2:]
-    init = host.init()
-    host.run("systemctl", "reboot")  # nothing else does: Ctrl-Alt-Delete is masked
-    wait_for(lambda: host.init() not in {None, init})
+    host.reboot()
     host.wait_until_up()
     wait_for(lambda: site.ssh(WEB, "true").returncode == 0)
     assert host.run("ip", "-6", "-br", "address", "show", "dev", "eth0").split()[2:] == before
