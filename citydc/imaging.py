@@ -48,7 +48,7 @@ rm -f /etc/ssh/ssh_host_* /etc/hostname /etc/hosts /etc/resolv.conf /etc/motd /e
     /var/lib/citydc/live/network /root/.bash_history
 : > /etc/machine-id
 rm -rf /home/*/.ssh /home/*/.ansible /root/.ansible /root/.ssh /var/lib/citydc/rollback \\
-    /var/log/journal/* /var/lib/chrony/* /var/lib/sudo/lectured/*
+    /etc/citydc/tls /var/log/journal/* /var/lib/chrony/* /var/lib/sudo/lectured/*
 find /var/log -type f -delete
 find /run /tmp /var/tmp -mindepth 1 -delete
 """
