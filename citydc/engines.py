@@ -19,6 +19,8 @@ class Target:
     engine: Engine
     headline: str
     """Which engine, which stack, which cloud: the first line of what is printed."""
+    lab: bool
+    """Whether it is the lab's cloud."""
 
 
 def target(site_id: str, wanted: EngineName | None) -> Target:
@@ -51,7 +53,7 @@ def target(site_id: str, wanted: EngineName | None) -> Target:
         engine = Embedded(place, site.id)
     where = f"{access.auth_url} (the lab)" if access.lab else access.auth_url
     headline = f"engine: {engine.described} · stack: {site.id} · cloud: {site.cloud}, {where}"
-    return Target(site, engine, headline)
+    return Target(site, engine, headline, access.lab)
 
 
 def known_site(place: project.Project, site_id: str) -> Site:

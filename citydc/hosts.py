@@ -1,7 +1,8 @@
 """A site's hosts, made ready to be worked on: outputs, variables, keys, the folder for SSH."""
 
 import json
-from dataclasses import dataclass
+import subprocess
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import catalogue
 from catalogue.errors import BadInputError, OutsideError
 from catalogue.problems import suggestion
 from citydc import console, hostkeys, project
-from citydc.engines import target
+from citydc.engines import Target, target
 from infra.outputs import Outputs
+from lab.control import Lab
 from playbooks import access, variables
 from playbooks.access import Access, Way
 from playbooks.inventory import Inventory, inventory
@@ -74,7 +76,12 @@ def fleet(site_id: str, outputs_file: Path | None, way: Way) -> Fleet:
             f'the catalogue has no site "{site_id}"',
             remedy=suggestion(site_id, known.sites, "site"),
         )
-    outputs = _of_file(outputs_file) if outputs_file else _of_stack(site_id)
+    if outputs_file:
+        outputs = _of_file(outputs_file)
+    else:
+        found = target(site_id, None)
+        outputs = _of_stack(found)
+        way = _of_lab(way) if found.lab else way
     if outputs.site != site_id:
         raise BadInputError(
             f'the outputs are of the site "{outputs.site}"', place=str(outputs_file or "")
@@ -85,7 +92,7 @@ def fleet(site_id: str, outputs_file: Path | None, way: Way) -> Fleet:
             f'the site "{site_id}" has no host that is on', remedy=f"citydc deploy {site_id}"
         )
     try:
-        found = access.prepare(
+        reached = access.prepare(
             place.folder / ".state" / "hosts" / site_id,
             outputs,
             given,
@@ -95,20 +102,41 @@ def fleet(site_id: str, outputs_file: Path | None, way: Way) -> Fleet:
     except OSError as error:
         raise OutsideError("the hosts' folder cannot be written", why=str(error)) from error
     cloud = None if outputs_file else known.sites[site_id].cloud
-    _require_keys(found, cloud)
-    return Fleet(found, inventory(outputs, known))
+    _require_keys(reached, cloud)
+    if outputs.jump_host and not way.direct:
+        _open(reached, outputs.jump_host)
+    return Fleet(reached, inventory(outputs, known))
 
 
-def _of_stack(site_id: str) -> Outputs:
+def _of_lab(way: Way) -> Way:
+    """Return how the lab's real hosts are reached.  Raise BadInputError if it has none."""
+    lab = Lab.default()
+    if not lab.has_hosts:
+        raise BadInputError(
+            "the lab's servers boot nothing",
+            why="the lab was made without real hosts",
+            remedy="citydc lab reset, then as root citydc lab up",
+        )
+    return replace(way, identity=way.identity or lab.login, proxy=lab.proxy_command)
+
+
+def _open(reached: Access, jump: str) -> None:
+    """Open the connection that all share, since sshd refuses many that begin at once."""
+    words = ["ssh", "-F", str(reached.ssh_config), jump, "true"]
+    nowhere = subprocess.DEVNULL
+    subprocess.run(words, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False)  # noqa: S603  (ssh)
+
+
+def _of_stack(found: Target) -> Outputs:
     from policies import sources
 
-    found = target(site_id, None)
     console.note(found.headline)
     with console.Steps("reading") as steps:
         graph = sources.of_checkpoint(found.engine.checkpoint(steps, deployed=True))
     if not graph.outputs:
         raise BadInputError(
-            f'the stack "{site_id}" is not deployed', remedy=f"citydc deploy {site_id}"
+            f'the stack "{found.site.id}" is not deployed',
+            remedy=f"citydc deploy {found.site.id}",
         )
     return Outputs.model_validate(graph.outputs)
 

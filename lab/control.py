@@ -27,10 +27,9 @@ import psutil
 import catalogue
 from catalogue.errors import BadInputError, OutsideError
 from lab import files, hosting, packages, status
-from lab.hosts import registry
 from lab.monitoring.servers import Monitoring
 from lab.openstack import credentials, ports, processes, releases, sites
-from lab.openstack.sites import CREDENTIALS, HOST, NAMES, PORTS_PER_SITE, PROJECTS, Site
+from lab.openstack.sites import CREDENTIALS, HOST, LOGIN, NAMES, PORTS_PER_SITE, PROJECTS, Site
 from lab.plant import places
 from lab.plant.model import Overload
 from lab.plant.places import TCP
@@ -42,6 +41,7 @@ FREE_BYTES = 1 << 30
 FULL_BYTES = 16 << 20
 PATIENCE_S = 240
 LAUNCH_S = 5
+HOSTS = {"yes": True, "no": False, "": None}  # by CITYDC_LAB_HOSTS
 ANSWERING = (*PROJECTS, "mirror")
 Progress = Callable[[str], None]
 
@@ -58,11 +58,11 @@ class Lab:
     """
     The sites whose data are in the folder `home` and whose ports begin at `port`.
 
-    With `hosts` a new lab's servers are real hosts on real networks; a lab that is there stays what
-    it is.
+    With `hosts` a new lab's servers are real hosts on real networks, without it nova's fake ones;
+    None is for hosts if the machine can have them.  A lab that is there stays what it is.
     """
 
-    def __init__(self, home: Path, port: int = DEFAULT_PORT, *, hosts: bool = False) -> None:
+    def __init__(self, home: Path, port: int = DEFAULT_PORT, *, hosts: bool | None = False) -> None:
         self.home = home.resolve()
         self.port = port
         self._hosts = hosts
@@ -78,8 +78,8 @@ class Lab:
         """
         Give the lab of this checkout, or the one that the environment names.
 
-        CITYDC_LAB_HOME is its folder, CITYDC_LAB_PORT its first port; CITYDC_LAB_HOSTS=yes makes a
-        new one with real hosts.  Raise BadInputError.
+        CITYDC_LAB_HOME is its folder, CITYDC_LAB_PORT its first port; CITYDC_LAB_HOSTS, yes or no,
+        says whether a new one has real hosts.  Raise BadInputError.
         """
         text = os.environ.get("CITYDC_LAB_PORT", str(DEFAULT_PORT))
         highest = 65536 - PORTS_PER_SITE * len(NAMES)
@@ -90,13 +90,30 @@ class Lab:
                 remedy="correct it, or leave it out",
             )
         home = Path(os.environ.get("CITYDC_LAB_HOME") or DEFAULT_HOME)
-        return cls(home, int(text), hosts=os.environ.get("CITYDC_LAB_HOSTS") == "yes")
+        wanted = os.environ.get("CITYDC_LAB_HOSTS", "")
+        if wanted not in HOSTS:
+            raise BadInputError(
+                f"CITYDC_LAB_HOSTS is {wanted!r}", remedy="yes or no, or leave it out"
+            )
+        return cls(home, int(text), hosts=HOSTS[wanted])
 
     @property
     def has_hosts(self) -> bool:
         """Say whether its servers are real hosts."""
         record = self._read_record()
-        return self._hosts if record is None else bool(record.get("hosts"))
+        if record is not None:
+            return bool(record.get("hosts"))
+        return not hosting.missing() if self._hosts is None else self._hosts
+
+    @property
+    def login(self) -> Path:
+        """The private key that logs in to its real hosts."""
+        return self.home / LOGIN
+
+    @property
+    def proxy_command(self) -> str:
+        """What connects ssh to its real hosts."""
+        return hosting.proxy_command(self.home)
 
     # --- what can be done ---
 
@@ -144,7 +161,7 @@ class Lab:
             with self._locked():
                 self._end()
                 shutil.rmtree(self.home)
-                registry.sweep()
+                hosting.forget(self.home)
 
     def stop_site(self, name: str) -> None:
         """End a site's processes, as if it were lost; the others go on."""
@@ -263,7 +280,7 @@ class Lab:
             raise OutsideError(
                 "the lab can't have real hosts here",
                 why=lacking,
-                remedy="get it, or leave CITYDC_LAB_HOSTS out: all APIs are there without hosts",
+                remedy="get it, or CITYDC_LAB_HOSTS=no: all APIs are there without hosts",
             )
         packages.ensure(packages.NAME_SERVER, progress)
         packages.ensure(packages.DEVICES, progress)
@@ -284,6 +301,8 @@ class Lab:
             for site in (sites.template(self.home, self.port), *self._sites()):
                 credentials.make(site.home / CREDENTIALS)
             places.prepare(self.home)
+            if hosts:
+                hosting.make_login(self.home)
 
     def _make_networks(self, progress: Progress = lambda _: None) -> None:
         if self.has_hosts:

@@ -8,19 +8,20 @@ what happens to all of a site's at once.
 import concurrent.futures
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
 
 from catalogue.errors import OutsideError
-from lab import packages
-from lab.hosts import machine, registry, tree
+from lab import files, packages
+from lab.hosts import connect, keys, machine, registry, tree
 from lab.hosts.host import Host
-from lab.openstack import fabric, processes
-from lab.openstack.sites import Site
+from lab.openstack import debian, fabric, processes
+from lab.openstack.sites import LOGIN, Site
 
-NEEDS = (packages.HOSTS, packages.SWITCH, packages.ROUTERS)
+NEEDS = (packages.HOSTS, packages.SWITCH, packages.ROUTERS, packages.MIRROR)
 TUN = Path("/dev/net/tun")
 SHUTDOWN_S = 5
 
@@ -52,6 +53,21 @@ def prepare(sites: Iterable[Site], progress: Callable[[str], None]) -> None:
         fabric.make_site(site)
 
 
+def make_login(home: Path) -> None:
+    """Have the key pair that logs in to all hosts."""
+    if not (home / LOGIN).exists():
+        pair = keys.make()
+        files.write(home / f"{LOGIN}.pub", f"{pair.public}\n")
+        files.write(home / LOGIN, pair.private)
+
+
+def proxy_command(home: Path) -> str:
+    """Give ssh's ProxyCommand from where the hosts hear administrators, with ProxyUseFdpass."""
+    space = machine.NAMESPACES / fabric.name(home, "world")
+    program = f"{sys.executable} -I {connect.__file__}"
+    return f"nsenter --net={space} {program} {fabric.ADMINISTRATOR} %h %p"
+
+
 def cut(site: Site) -> None:
     """End the site's hosts and networks at once, as when its power fails; their disks stay."""
     for host in hosts(site):
@@ -68,6 +84,12 @@ def end(sites: Iterable[Site]) -> None:
     for site in sites:
         cut(site)
         fabric.remove_world(site.home.parent)
+
+
+def forget(home: Path) -> None:
+    """Remove what was kept outside of the lab's home, which is gone."""
+    shutil.rmtree(debian.folder(home), ignore_errors=True)
+    registry.sweep()
 
 
 def hosts(site: Site) -> list[Host]:

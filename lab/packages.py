@@ -92,6 +92,13 @@ ROUTERS = Need(
     ("radvd.service",),
 )
 
+MIRROR = Need(
+    "the lab's package mirror",
+    ("apt-cacher-ng",),
+    ("/usr/sbin/apt-cacher-ng",),
+    ("apt-cacher-ng.service",),
+)
+
 
 def ensure(need: Need, progress: Callable[[str], None]) -> None:
     """

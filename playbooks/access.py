@@ -68,10 +68,15 @@ class Access:
 
 @dataclass(frozen=True)
 class Way:
-    """Which private key logs in, and whether hosts are reached without the jump host."""
+    """
+    Which private key logs in, and whether hosts are reached without the jump host.
+
+    `proxy` is a command that connects to hosts (ssh's ProxyCommand, which passes the open socket).
+    """
 
     identity: Path | None = None
     direct: bool = False
+    proxy: str | None = None
 
 
 def prepare(
@@ -139,6 +144,8 @@ def ssh_config(outputs: Outputs, folder: Path, way: Way) -> str:
         )
         if jump and host.name != jump:
             parts.append(f"    ProxyJump {jump}\n")
+        elif way.proxy:
+            parts.append(f"    ProxyCommand {way.proxy}\n    ProxyUseFdpass yes\n")
     return "".join(parts)
 
 

@@ -6,6 +6,7 @@ folder with a mounted root and volumes on loop devices.  `registry` gives them b
 """
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
@@ -21,6 +22,7 @@ from lab.hosts.command import run, succeeds
 REGISTRY = Path("/run/citydc")
 NAMESPACES = Path("/run/netns")
 PATIENCE_S = 10
+CLONE_NEWNET = 0x40000000  # Linux's own number
 LABEL = "citydc-host"  # of a file system that is a host's disk
 
 
@@ -108,6 +110,14 @@ def inside(name: str, *words: str | int | Path, stdin: str | None = None) -> str
     `ip netns exec` would hide later namespaces from it, in a mount namespace of its own.
     """
     return run("nsenter", f"--net={NAMESPACES / name}", *words, stdin=stdin)
+
+
+def enter(name: str) -> None:
+    """Move this process, and what it starts, into the network namespace."""
+    library = ctypes.CDLL(None, use_errno=True)
+    with (NAMESPACES / name).open() as there:
+        if library.setns(there.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"can't enter {name}")
 
 
 def interfaces(name: str) -> dict[str, str]:

@@ -32,6 +32,8 @@ CONF.register_opts(
         cfg.StrOpt("switch", help="The database of its Open vSwitch."),
         cfg.StrOpt("hosts", help="Where the hosts' folders are."),
         cfg.StrOpt("network_host", help="The host of neutron's agents."),
+        cfg.StrOpt("login", help="The file of the key pair that logs in to every host."),
+        cfg.StrOpt("package_proxy", help="Where hosts get Debian's packages from."),
     ],
     group="citydc",
 )
@@ -133,17 +135,21 @@ class Driver(virt.Driver):
 
     @staticmethod
     def _make(context: Any, host: Host, instance: Any, ports: Any, volumes: list[Any]) -> None:
-        key = keys.make()
+        key, login = keys.make(), Path(f"{CONF.citydc.login}.pub").read_text()
         root = next((one for one in volumes if one["boot_index"] == 0), None)
         identity = Identity(
             instance.hostname or instance.name,
-            (instance.key_data,) if instance.key_data else (),
+            (*([instance.key_data] if instance.key_data else []), login),
             key,
             tuple(plugging.interface(vif) for vif in ports),
             uuid.UUID(instance.uuid),
         )
         image = _image_of_volume(root) if root else _image_of_server(context, instance, host)
         host.make(image or tree.ensure(), identity, disk=_file(root) if root else None)
+        host.write(
+            "etc/apt/apt.conf.d/80-lab",
+            f'Acquire {{ http::Proxy "{CONF.citydc.package_proxy}"; Languages "none"; }};\n',
+        )
         # As cloud-init does, so that whoever reads the console knows the host.
         host.say(
             "-----BEGIN SSH HOST KEY KEYS-----",

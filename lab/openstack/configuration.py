@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab import files
-from lab.openstack import fabric
-from lab.openstack.sites import HOST, ZONES, Site
+from lab.openstack import debian, fabric
+from lab.openstack.sites import HOST, LOGIN, ZONES, Site
 
 Sections = dict[str, dict[str, object]]
 
@@ -294,6 +294,8 @@ def _nova(site: Site) -> Sections:
             "switch": fabric.switch_database(site),
             "hosts": site.state / "nova/hosts",
             "network_host": site.network_host,
+            "login": site.home.parent / LOGIN,
+            "package_proxy": debian.PROXY,
         },
         "wsgi": {"api_paste_config": site.etc / "nova/api-paste.ini"},
         "api_database": _database(site, "nova_api"),

@@ -27,6 +27,10 @@ SWITCHED = (*PORTS.values(), "tap")  # what the names of the switch's ports begi
 # What the sites' addresses are taken from (RFC 5737, RFC 3849): packets for what is not there
 # go nowhere.
 CITY = ("198.51.100.0/24", "2001:db8::/32")
+# Outside parties, where the catalogue has them: from where administrators come, and where hosts
+# find Debian's packages.
+ADMINISTRATOR = "2001:db8:e002::1"
+MIRROR = "2001:db8:e00a::1"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
@@ -81,6 +85,8 @@ def make_world(home: Path) -> None:
     registry.remove(world)
     machine.make_namespace(world)
     link = uplink.make(world)
+    for address in (ADMINISTRATOR, MIRROR):
+        run("ip", "-n", world, "address", "add", f"{address}/128", "dev", "lo", "nodad")
     for prefix in CITY:
         run("ip", "-n", world, *_family(prefix), "route", "add", "unreachable", prefix)
         # The machine reaches the hosts of the first lab; others have the same addresses.

@@ -6,7 +6,6 @@ The agents run as root and call what is privileged directly.
 # neutron has no types.
 # mypy: disable-error-code="import-untyped"
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -29,13 +28,12 @@ from lab.hosts import machine
 from lab.openstack import fabric, processes
 from lab.openstack.sites import Site
 
-CLONE_NEWNET = 0x40000000
 PATIENCE_S = 20
 
 
 def serve(site: Site) -> None:
     """Run the switch and the agents; end, and so all of them, when one of them ends."""
-    _enter(fabric.space_of(site))
+    machine.enter(fabric.space_of(site))
     os.environ["OVS_RUNDIR"] = str(fabric.run_folder(site))
     fabric.remove_routers(site)
     fabric.make_switch_database(site)
@@ -48,14 +46,6 @@ def serve(site: Site) -> None:
         processes.fork(_run_agent, site, name, run)
     pid, status = os.wait()
     raise SystemExit(f"process {pid} ended ({os.waitstatus_to_exitcode(status)})")
-
-
-def _enter(space: str) -> None:
-    """Move this process, and what it starts, into the namespace."""
-    library = ctypes.CDLL(None, use_errno=True)
-    with (machine.NAMESPACES / space).open() as there:
-        if library.setns(there.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"can't enter {space}")
 
 
 def _start(command: list[str]) -> None:

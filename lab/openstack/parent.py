@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.openstack import configuration, mirror, processes, sites
+from lab.openstack import configuration, debian, mirror, processes, sites
 from lab.openstack.sites import PROJECTS, Site
 
 # What every project imports.
@@ -57,6 +57,7 @@ class Parent:
 
     def __init__(self, home: Path, port: int, *, hosts: bool) -> None:
         self.home = home
+        self.hosts = hosts
         self.sites = sites.load(home, port, hosts=hosts)
         self.template = sites.template(home, port)
         self.wanted = {site.name for site in self.sites}
@@ -96,6 +97,8 @@ class Parent:
                 self.children[f"devices-{name}"] = self._fork(
                     _run_devices, self.home, name, self.sites[0].port
                 )
+        if self.hosts and _gone(self.children.get("packages")):
+            self.children["packages"] = self._fork(debian.serve, self.home)
         for project in PROJECTS:
             if _gone(self.children.get(project)):
                 if project in self.pipes:

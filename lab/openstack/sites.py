@@ -58,6 +58,7 @@ UPLINKS = {
 NAMES = tuple(UPLINKS)
 TEMPLATE = "template"
 CREDENTIALS = "credentials.json"
+LOGIN = "id_ed25519"  # the key that logs in to all hosts of a lab
 ZONES = ("az1", "az2")
 
 

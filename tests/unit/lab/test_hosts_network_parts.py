@@ -3,6 +3,7 @@
 # mypy: disable-error-code="import-untyped"
 
 import collections
+import ipaddress
 import threading
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
+import catalogue
 from lab.control import Lab
 from lab.openstack import configuration, fabric, parent, sites
 
@@ -31,6 +33,16 @@ def test_labs_have_namespaces_of_their_own(tmp_path: Path) -> None:
     main, backup = sites.load(tmp_path, 24000, hosts=True)
     assert not fabric.router_prefix(main).startswith(fabric.router_prefix(backup))
     assert fabric.router_prefix(main).startswith(fabric.space_of(main))
+
+
+def test_parties_outside_are_where_the_catalogue_has_them() -> None:
+    """Administrators and the package mirror have addresses of their prefixes."""
+    outside = {one.id: one.ipv6 for one in catalogue.load().city.outside}
+    for party, address in (
+        ("administrators", fabric.ADMINISTRATOR),
+        ("package-mirror", fabric.MIRROR),
+    ):
+        assert any(ipaddress.ip_address(address) in prefix for prefix in outside[party])
 
 
 @pytest.mark.parametrize("hosts", [True, False])

@@ -3,6 +3,9 @@
 import ipaddress
 import json
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.errors import OutsideError
-from lab.hosts import command, keys, machine, networkd, registry, tree, uplink
+from lab.hosts import command, connect, keys, machine, networkd, registry, tree, uplink
 
 
 def test_interface_with_fixed_addresses_ignores_advertisements() -> None:
@@ -55,6 +58,24 @@ def test_key_pairs_are_openssh_halves_of_one_another() -> None:
     private = load_ssh_private_key(pair.private.encode(), password=None)
     assert private.public_key() == load_ssh_public_key(pair.public.encode())
     assert pair != keys.make()
+
+
+def test_open_connection_is_handed_on() -> None:
+    """What ssh gets is the connection itself, from the address that was asked for."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as door:
+        ours, theirs = socket.socketpair()
+        port = door.getsockname()[1]
+        subprocess.run(
+            [sys.executable, "-I", connect.__file__, "::1", "::1", str(port)],
+            stdout=theirs,
+            check=True,
+        )
+        _, (handed,), _, _ = socket.recv_fds(ours, 1, 1)
+        with door.accept()[0] as far, socket.socket(fileno=handed) as near:
+            far.sendall(b"SSH-2.0")
+            assert near.recv(7) == b"SSH-2.0"
+        ours.close()
+        theirs.close()
 
 
 def test_tree_is_named_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from catalogue.errors import BadInputError, OutsideError
-from lab import control, packages, status
+from lab import control, hosting, packages, status
 from lab.control import Lab
 from lab.openstack import ports, processes, releases
 
@@ -36,6 +36,27 @@ def test_environment_names_another_lab(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("CITYDC_LAB_HOME", str(tmp_path))
     monkeypatch.setenv("CITYDC_LAB_PORT", "24000")
     assert (Lab.default().home, Lab.default().port) == (tmp_path, 24000)
+
+
+@pytest.mark.parametrize(
+    ("text", "lacking", "hosts"),
+    [("yes", "root", True), ("no", "", False), ("", "", True), ("", "root", False)],
+)
+def test_new_lab_has_real_hosts_where_it_can(
+    text: str, lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hosts: bool
+) -> None:
+    """CITYDC_LAB_HOSTS decides; without it, what the machine and the user have."""
+    monkeypatch.setenv("CITYDC_LAB_HOME", str(tmp_path))
+    monkeypatch.setenv("CITYDC_LAB_HOSTS", text)
+    monkeypatch.setattr(hosting, "missing", lambda: lacking)
+    assert Lab.default().has_hosts is hosts
+
+
+def test_wish_for_hosts_is_yes_or_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another word is bad input."""
+    monkeypatch.setenv("CITYDC_LAB_HOSTS", "true")
+    with pytest.raises(BadInputError, match="CITYDC_LAB_HOSTS is 'true'"):
+        Lab.default()
 
 
 @pytest.mark.parametrize("text", ["", "lab", "80", "65500", "-1", "23000.0"])

@@ -126,6 +126,15 @@ def test_hosts_behind_the_jump_host_are_reached_through_it(outputs: Outputs) -> 
     assert "2222" not in direct
 
 
+def test_jump_host_may_be_reached_by_a_command(outputs: Outputs) -> None:
+    """Where the jump host can't be reached from here, a command connects to it, and to it alone."""
+    text = ssh_config(outputs, Path("/state"), Way(proxy="connect %h %p"))
+    blocks = {one.split()[0]: one for one in text.split("\nHost ")[1:]}
+    lines = {line.strip() for line in blocks.pop("operations-bastion-1").splitlines()}
+    assert {"ProxyCommand connect %h %p", "ProxyUseFdpass yes"} <= lines
+    assert not any("ProxyCommand" in one for one in blocks.values())
+
+
 def _rendered(host: dict[str, Any], shared: dict[str, Any], **own: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(ROLE / "templates"),
