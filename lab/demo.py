@@ -4,31 +4,47 @@ The main job on the lab, from nothing to a summary: `make demo`.
 Each step is a verb of the command line, run as a user would.
 """
 
+import hashlib
+import json
 import os
 import secrets
 import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import catalogue
 from catalogue.errors import BadInputError, CityDCError
-from citydc import console, project
+from citydc import console, imaging, project
 from infra import parity
 from infra.graph import Graph
 from infra.outputs import Outputs
 from lab.control import Lab
 from lab.engine import Engine
+from playbooks.inventory import inventory
 from policies import sources
 
 CITYDC = Path(sys.executable).with_name("citydc")
 SITES = ("main", "backup")
-STEPS = {
+LAB = {
     "The lab: two OpenStack sites on this machine": ("lab", "up"),
     "The catalogue: is it sound?": ("check",),
+}
+IMAGE = {"The image that hosts start from": ("image", "build", *SITES)}
+DEPLOY = {
     "The main site": ("deploy", "main", "--yes"),
     "The backup site": ("deploy", "backup", "--yes"),
+}
+CONFIGURE = {
+    "The main site's hosts, hardened and with their services": ("configure", "main"),
+    "The backup site's hosts": ("configure", "backup"),
+}
+VERIFY = {
+    "The main site's hosts: has each every control?": ("verify", "main"),
+    "The backup site's hosts: has each every control?": ("verify", "backup"),
 }
 
 
@@ -36,21 +52,78 @@ def main() -> int:
     """Run every step, then tell what there is; return the exit code of the first that fails."""
     place = project.find()
     keep_to_the_lab(place)
-    seconds = {}
-    for number, (title, step) in enumerate(STEPS.items(), 1):
-        console.heading(f"{number}/{len(STEPS)}  {title}")
-        began = time.monotonic()
-        code = subprocess.run([CITYDC, *step], cwd=place.folder, check=False).returncode  # noqa: S603  our own command
-        if code:
-            return code
-        seconds[" ".join(step[:2])] = time.monotonic() - began
-    console.heading("What there is now")
+    steps = Steps(place)
     try:
-        _summary(place, seconds)
+        steps.run(LAB)
+        real_hosts = Lab.default().has_hosts
+        if real_hosts:
+            steps.run(IMAGE)
+        steps.run(DEPLOY)
+        if real_hosts:
+            _hosts(place, steps)
+        console.heading("What there is now")
+        _summary(place, steps.seconds, real_hosts=real_hosts)
+    except StepError as failed:
+        return failed.code
     except CityDCError as problem:
         console.error(problem)
         return problem.exit_code
     return 0
+
+
+class StepError(Exception):
+    """A step has failed, and has told why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass
+class Steps:
+    """The steps so far, with the seconds that each took."""
+
+    place: project.Project
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, steps: Mapping[str, Sequence[str]]) -> None:
+        """Run the steps under their titles.  Raise StepError for the first that fails."""
+        for title, words in steps.items():
+            console.heading(f"{len(self.seconds) + 1}  {title}")
+            began = time.monotonic()
+            done = subprocess.run([CITYDC, *words], cwd=self.place.folder, check=False)  # noqa: S603  our own command
+            if done.returncode:
+                raise StepError(done.returncode)
+            self.seconds[" ".join(words[:2])] = time.monotonic() - began
+
+
+def _hosts(place: project.Project, steps: Steps) -> None:
+    """Configure the hosts unless that has been done, and verify them in any case."""
+    record = place.folder / ".state" / "hosts" / "configured"
+    wanted = _fingerprint(place)
+    if record.exists() and record.read_text() == wanted:
+        console.say("\nThe hosts were configured by these playbooks: they are only verified.")
+    else:
+        steps.run(CONFIGURE)
+    record.unlink(missing_ok=True)
+    steps.run(VERIFY)
+    record.write_text(wanted)
+
+
+def _fingerprint(place: project.Project) -> str:
+    """Return what stands for all that the hosts are configured by."""
+    found = hashlib.sha256(imaging.digest().encode())
+    for site in SITES:
+        known = catalogue.load(place.catalogue(site))
+        hosts = inventory(Outputs.model_validate(_engine(place, site).outputs()), known)
+        own = place.folder / f"hosts.{site}.yaml"
+        found.update(json.dumps(hosts, sort_keys=True).encode())
+        found.update(own.read_bytes() if own.exists() else b"")
+    return found.hexdigest()
+
+
+def _engine(place: project.Project, site: str) -> Engine:
+    return Engine(place.folder, site, place.backend_url, place.passphrase())
 
 
 def keep_to_the_lab(place: project.Project) -> None:
@@ -82,10 +155,8 @@ def _passphrase(place: project.Project) -> Path:
     return file
 
 
-def _summary(place: project.Project, seconds: dict[str, float]) -> None:
-    engines = {
-        site: Engine(place.folder, site, place.backend_url, place.passphrase()) for site in SITES
-    }
+def _summary(place: project.Project, seconds: dict[str, float], *, real_hosts: bool) -> None:
+    engines = {site: _engine(place, site) for site in SITES}
     outputs = {site: Outputs.model_validate(engine.outputs()) for site, engine in engines.items()}
     graphs = {site: graph(engine) for site, engine in engines.items()}
     city = catalogue.load().city
@@ -113,8 +184,20 @@ def _summary(place: project.Project, seconds: dict[str, float]) -> None:
     sizes = ", ".join(f"{len(one.resources)} at {site}" for site, one in graphs.items())
     console.say(f"{len(found)} services on {total} hosts; resources: {sizes}.")
     console.say(f"Parity: {missing or 'nothing'} missing at the backup site.")
+    for site in SITES if real_hosts else ():
+        console.say(_verified(place.folder / ".state" / "hosts" / site / "evidence.json"))
     console.say("Took " + ", ".join(f"{step} {took:.1f} s" for step, took in seconds.items()) + ".")
-    _next_steps()
+    _next_steps(real_hosts=real_hosts)
+
+
+def _verified(evidence: Path) -> str:
+    records = json.loads(evidence.read_text(encoding="utf-8"))["records"]
+    hosts = {one["host"] for one in records}
+    written = sum(one["proof"] == "written" for one in records)
+    return (
+        f"Hosts of {evidence.parent.name}: {len(hosts)} answer SSH over IPv6, with every control:"
+        f" {len(records)} checks passed, {written} as written, the kernel being another's."
+    )
 
 
 def graph(engine: Engine) -> Graph:
@@ -135,9 +218,10 @@ def _addresses(outputs: dict[str, Outputs]) -> None:
     console.say()
 
 
-def _next_steps() -> None:
+def _next_steps(*, real_hosts: bool) -> None:
     name = "PULUMI_CONFIG_PASSPHRASE_FILE"
     passphrase = f" {name}={os.environ[name]}" if name in os.environ else ""
+    hosts = "    ssh -F .state/hosts/main/ssh_config lgsp-gateway-1\n" if real_hosts else ""
     console.say(
         f"""
 To look further:
@@ -145,7 +229,7 @@ To look further:
     citydc lab status        what runs, where, since when
     citydc preview main      nothing to change
     citydc drift main        after a change made by hand: what differs
-    export OS_CLIENT_CONFIG_FILE={Lab.default().clouds_file}
+{hosts}    export OS_CLIENT_CONFIG_FILE={Lab.default().clouds_file}
     citydc lab down"""
     )
 

@@ -6,6 +6,7 @@ what happens to all of a site's at once.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import shutil
 import sys
@@ -99,8 +100,9 @@ def hosts(site: Site) -> list[Host]:
 
 def memory_mib(site: Site) -> float:
     """Give the hosts' share of the memory (PSS) in MiB."""
-    return sum(
-        processes.memory_mib(psutil.Process(pid))
-        for host in hosts(site)
-        for pid in machine.processes(host.name)
-    )
+    found = 0.0
+    for host in hosts(site):
+        for pid in machine.processes(host.name):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += processes.memory_mib(psutil.Process(pid))
+    return found

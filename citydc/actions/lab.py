@@ -19,6 +19,7 @@ def up() -> None:
 
     Example: citydc lab up
     """
+    from lab import hosting
     from lab.control import Lab
 
     lab = Lab.default()
@@ -27,8 +28,9 @@ def up() -> None:
     console.say(f"The lab {state} ({started.seconds:.1f} s); its clouds are in {lab.clouds_file}")
     console.say(f"Its devices' credentials: CITYDC_DEVICE_CREDENTIALS={lab.device_credentials}")
     if not lab.has_hosts:
-        console.say("Its servers boot nothing. For real hosts: citydc lab reset, then as root")
-        console.say("    CITYDC_LAB_HOSTS=yes citydc lab up")
+        lacking = hosting.missing()
+        console.say(f"Its servers boot nothing{': ' if lacking else ''}{lacking}")
+        console.say("For real hosts: citydc lab reset, then citydc lab up")
 
 
 @app.command("status")
