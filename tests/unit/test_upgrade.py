@@ -54,7 +54,9 @@ def test_upgrade_replaces_nothing(
     result = engine.preview()
     assert [str(one) for one in result.errors] == []
     assert result.changes["same"] > 300
-    assert [one.urn for one in result.resources if one.op in {"replace", "delete"}] == []
+    gone = [one.urn for one in result.resources if one.op in {"replace", "delete"}]
+    # Who may talk to whom is the catalogue's, which may change.
+    assert [one for one in gone if "secGroupRule:SecGroupRule::" not in one] == []
 
 
 def test_a_release_is_kept() -> None:
