@@ -202,8 +202,10 @@ def _is_loopback(address: str) -> bool:
 
 
 def _declared_ports(variables: Variables) -> set[tuple[str, int]]:
+    """Return what somebody may call, and what the catalogue names though nobody calls it yet."""
+    called = [one for one in flows(variables) if one["direction"] == "ingress"]
     return {
-        (one["protocol"], one["port"]) for one in flows(variables) if one["direction"] == "ingress"
+        (one["protocol"], one["port"]) for one in (*called, *variables.get("citydc_listens", ()))
     }
 
 

@@ -9,7 +9,7 @@ they are by: `service_lgsp`, `part_lgsp_gateway`, `tier_web`, `role_primary`, `e
 from collections import defaultdict
 from typing import Any
 
-from catalogue import flows
+from catalogue import flows, recovery
 from catalogue.addresses import GATEWAY
 from catalogue.flows import PartKey, Rule
 from catalogue.model import Catalogue
@@ -43,6 +43,7 @@ def inventory(outputs: Outputs, catalogue: Catalogue) -> Inventory:
                     **placed[host.name].variables,
                     "citydc_host": host.model_dump(mode="json"),
                     "citydc_network": _network(networks[host.service, host.component]),
+                    "citydc_listens": _listens(host, catalogue),
                     "citydc_flows": [
                         _flow(rule)
                         for rule in (
@@ -99,6 +100,14 @@ def _network(network: Network) -> dict[str, Any]:
         "gateway_ipv4": str(network.ipv4[GATEWAY]),
         "gateway_ipv6": str(network.ipv6[GATEWAY]),
     }
+
+
+def _listens(host: Host, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Name the ports of a host's part, whether anybody calls them or not."""
+    parts = recovery.parts(catalogue.services[host.service])
+    part = next(one for one in parts if one.id == host.component)
+    ports = {(one.protocol, one.port) for one in (*flows.listens(part), *flows.among_servers(part))}
+    return [{"protocol": protocol, "port": port} for protocol, port in sorted(ports)]
 
 
 def _flow(rule: Rule) -> dict[str, Any]:

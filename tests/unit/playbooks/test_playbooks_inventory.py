@@ -80,6 +80,10 @@ def test_hosts_are_reached_over_ipv6_and_grouped(outputs: Outputs, city: Catalog
                   "agency_science_technology"):  # fmt: skip
         assert "lgsp-gateway-1" in found[group]["hosts"]
     assert "lgsp-registry-1" in found["engine_postgresql"]["hosts"]
+    registry = found["_meta"]["hostvars"]["lgsp-registry-1"]
+    assert registry["citydc_listens"] == [
+        {"protocol": "tcp", "port": port} for port in (5432, 8432)
+    ]
     assert found["all"]["vars"]["citydc_domain"] == "main.dc.hanoi.gov.vn"
 
 

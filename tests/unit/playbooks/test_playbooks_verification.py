@@ -195,6 +195,14 @@ def test_listeners_are_declared_and_on_ipv6(name: str, sockets: list[str], passe
     assert _verdict(name, HOST, text).passed is passed
 
 
+def test_port_of_the_catalogue_may_be_listened_on_before_anybody_calls() -> None:
+    """A database whose callers have no servers yet listens all the same."""
+    text = LISTENING.format("[::]:5432")
+    declared = {**HOST, "citydc_listens": [{"protocol": "tcp", "port": 5432}]}
+    assert _verdict("listeners", declared, text).passed
+    assert not _verdict("listeners", HOST, text).passed
+
+
 def test_accounts_beyond_the_declared_are_named() -> None:
     """Root, the image's account and the administrators may have a shell."""
     people = {**HOST, "base_administrators": [{"name": "anh"}, {"name": "binh", "state": "absent"}]}
