@@ -158,9 +158,14 @@ def _take(event: Mapping[str, Any], found: Run, tell: Callable[[str, str], None]
             found.failures.append(Happening(host, task, _said(result)))
         elif kind == "runner_on_unreachable":
             found.unreachable.append(Happening(host, task, _said(result)))
-        elif kind == "runner_on_ok" and result.get("changed"):
+        elif kind == "runner_on_ok" and (result.get("changed") or _hidden_change(event)):
             found.changes.append(Happening(host, f"{data.get('role') or ''}: {task}".strip(": ")))
     return True
+
+
+def _hidden_change(event: Mapping[str, Any]) -> bool:
+    """Whether a task with a secret, whose result is hidden, has changed something."""
+    return "censored" in event["event_data"].get("res", {}) and "changed: [" in event["stdout"]
 
 
 def _said(result: Mapping[str, Any]) -> str:

@@ -132,6 +132,16 @@ def test_run_is_told_by_its_events() -> None:
     assert json.dumps(run.as_json())
 
 
+@pytest.mark.parametrize(("said", "changes"), [("\x1b[0;33mchanged: [a-1]", 1), ("ok: [a-1]", 0)])
+def test_change_of_a_task_with_a_secret_is_counted(said: str, changes: int) -> None:
+    """Its result is hidden; what Ansible prints tells whether it changed anything."""
+    run = Run("main", check=False)
+    data = {"host": "a-1", "task": "Write", "res": {"censored": "the output has been hidden"}}
+    event = {"event": "runner_on_ok", "event_data": data, "stdout": said}
+    configuring._take(event, run, lambda *_: None)
+    assert len(run.changes) == changes
+
+
 def test_hosts_that_fail_are_an_outside_failure() -> None:
     """3 as soon as anything but a variable is wrong."""
     wrong = Happening("a-1", f"{configuring.ARGUMENTS} 'main'", "x")
