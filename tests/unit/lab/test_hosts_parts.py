@@ -66,8 +66,8 @@ def test_open_connection_is_handed_on() -> None:
         ours, theirs = socket.socketpair()
         port = door.getsockname()[1]
         subprocess.run(
-            [sys.executable, "-I", connect.__file__, "::1", "::1", str(port)],
-            stdout=theirs,
+            [sys.executable, "-I", str(connect.__file__), "::1", "::1", str(port)],
+            stdout=theirs.fileno(),
             check=True,
         )
         _, (handed,), _, _ = socket.recv_fds(ours, 1, 1)
