@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "policies": {"catalogue", "infra"},
     "playbooks": {"catalogue", "infra"},
     "citydc": {"catalogue", "exporters", "infra", "lab", "playbooks", "policies"},
-    "benchmarks": {"catalogue", "infra", "citydc", "exporters", "lab", "policies"},
+    "benchmarks": {"catalogue", "infra", "citydc", "exporters", "lab", "playbooks", "policies"},
 }
 
 
