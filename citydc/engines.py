@@ -19,7 +19,7 @@ class Target:
     engine: Engine
     headline: str
     """Which engine, which stack, which cloud: the first line of what is printed."""
-    lab: bool
+    lab: bool = False
     """Whether it is the lab's cloud."""
 
 
