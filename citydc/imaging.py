@@ -95,6 +95,7 @@ def inventory(ssh: str, name_servers: list[str]) -> dict[str, Any]:
                     "ansible_host": ipv6,
                     "ansible_user": tree.USER,
                     "ansible_ssh_executable": ssh,
+                    "firewall_router_advertisements": True,
                     "citydc_host": {
                         "name": NAME,
                         "site": NAME,
