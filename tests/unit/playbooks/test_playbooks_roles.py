@@ -9,9 +9,9 @@ from catalogue.errors import BadInputError
 from playbooks import variables
 
 PLAY = yaml.safe_load((variables.PLAYBOOKS / "site.yml").read_text())
-ROLES = [
-    variables.PLAYBOOKS / "roles" / one["role"] for part in PLAY for one in part.get("roles", ())
-]
+ROLES = sorted(
+    {variables.PLAYBOOKS / "roles" / one["role"] for part in PLAY for one in part.get("roles", ())}
+)
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda one: one.name)
