@@ -378,6 +378,7 @@ class Lab:
         ran = processes.end_all(self.home)
         if self._read_record() and self.has_hosts:
             hosting.end(self._sites())
+        places.clear(self.home)
         self._control.unlink(missing_ok=True)
         shutil.rmtree(self._failed, ignore_errors=True)
         return ran

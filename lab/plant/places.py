@@ -48,6 +48,12 @@ def folder(home: Path, site: str) -> Path:
     return home / site / "devices"
 
 
+def clear(home: Path) -> None:
+    """Remove the sockets of NUT's drivers, which were ended."""
+    for path in home.glob("*/devices/*/dummy-ups-*"):
+        path.unlink()
+
+
 def prepare(home: Path) -> None:
     """Make the devices' credentials and certificate in the lab's home, unless they are there."""
     credentials = home / CREDENTIALS

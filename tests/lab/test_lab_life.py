@@ -16,6 +16,7 @@ from lab_helpers import LIMIT_S, LabOfTests, Tenant, delete_volume, settled, ten
 from catalogue.errors import BadInputError
 from lab.openstack import mirror, ports, processes, sites
 from lab.openstack.sites import PROJECTS
+from lab.plant import places
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +77,9 @@ def test_status_names_every_service_with_its_port_and_process(lab: LabOfTests) -
     for site in sites.load(lab.home, lab.port):
         seen = found["sites"][site.name]
         assert (seen["cloud"], seen["auth_url"]) == (site.name, site.url("keystone"))
-        assert set(seen["services"]) == {*PROJECTS, "bind9"}
+        assert set(seen["services"]) == {*PROJECTS, "bind9", "devices"}
         for name, service in seen["services"].items():
-            assert service["port"] == site.port_of(name)
+            assert service["port"] == (None if name == "devices" else site.port_of(name))
             assert service["pid"] in pids
             assert service["since"]
 
@@ -208,6 +209,7 @@ def test_ports_of_the_lab_are_those_it_names(lab: LabOfTests) -> None:
     planned = {
         port for site in sites.load(lab.home, lab.port) for port in ports.services(site).values()
     }
+    planned |= {port for site in places.ports(lab.port, places.TCP).values() for port in site}
     assert {port for port, pid in ports.listeners().items() if pid in pids} == planned
 
 
