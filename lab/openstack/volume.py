@@ -136,8 +136,7 @@ class Driver(driver.VolumeDriver):
             raise NotImplementedError(f"images of format {image_meta['disk_format']}")
         self._resize(volume, volume.size)
         url, _locations = image_location
-        image = Path(urlsplit(url).path)
-        if images.is_file_system(image):
+        if url and images.is_file_system(image := Path(urlsplit(url).path)):
             images.keep(image, self._image(image_meta["checksum"]))
             return {}, True
         with open(self.local_path(volume), "r+b") as file:  # noqa: PTH123
