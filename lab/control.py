@@ -39,6 +39,7 @@ DEFAULT_HOME = Path(__file__).resolve().parents[1] / ".lab"
 DEFAULT_PORT = 23000
 FREE_BYTES = 1 << 30
 FULL_BYTES = 16 << 20
+NO_ROOM = ("disk is full", "No space left on device")  # SQLite's words, and the system's
 PATIENCE_S = 240
 LAUNCH_S = 5
 HOSTS = {"yes": True, "no": False, "": None}  # by CITYDC_LAB_HOSTS
@@ -439,9 +440,12 @@ class Lab:
             for mark in sorted(self._failed.iterdir()):
                 project, _, name = mark.name.partition(".")
                 log = self.home / name / "log" / f"{project}.out"
+                said = _last_line(log) or _last_line(self._log)
+                if any(words in said for words in NO_ROOM):
+                    raise self._full(said)
                 raise OutsideError(
                     f"{project} of {name} did not start",
-                    why=_last_line(log) or _last_line(self._log),
+                    why=said,
                     remedy="look into the log, then citydc lab up",
                     place=str(log),
                 )
@@ -456,11 +460,14 @@ class Lab:
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.home).free
         if free < FULL_BYTES:
-            raise OutsideError(
-                f"the disk of {self.home} is full",
-                why=f"{free >> 10} KiB are free",
-                remedy="free some space, then citydc lab up",
-            )
+            raise self._full(f"{free >> 10} KiB are free")
+
+    def _full(self, why: str) -> OutsideError:
+        return OutsideError(
+            f"the disk of {self.home} is full",
+            why=why,
+            remedy="free some space, then citydc lab up",
+        )
 
     def _wait_gone(self, site: Site) -> None:
         deadline = time.monotonic() + PATIENCE_S
