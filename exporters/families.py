@@ -71,6 +71,14 @@ class Family:
         return head + "".join(self._lines.values())
 
 
+class Families:
+    """What an exporter shows: its attributes that are families, in the order they were made."""
+
+    def families(self) -> list[Family]:
+        """Return all of them."""
+        return [one for one in vars(self).values() if isinstance(one, Family)]
+
+
 def exposition(families: Iterable[Family], *, openmetrics: bool) -> str:
     """Return the families one after the other, without an end mark."""
     return "".join(one.exposition(openmetrics=openmetrics) for one in families)

@@ -13,7 +13,7 @@ from catalogue.model import Catalogue, Site
 from exporters.capacity import failover, peaks, reading
 from exporters.capacity.peaks import Prometheus
 from exporters.capacity.reading import Found
-from exporters.families import Family
+from exporters.families import Families, Family
 from exporters.outputs import Outputs
 from exporters.trust import trusting
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 PERIOD_S = 300
 
 
-class Metrics:
+class Metrics(Families):
     """All families; what is not known is absent."""
 
     def __init__(self) -> None:
@@ -48,10 +48,6 @@ class Metrics:
             "Whether a source could be read when it was read last.",
             ("site", "source"),
         )
-
-    def families(self) -> list[Family]:
-        """Return all of them."""
-        return [one for one in vars(self).values() if isinstance(one, Family)]
 
 
 class CapacityExporter:

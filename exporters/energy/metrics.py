@@ -12,12 +12,12 @@ from catalogue.model import Catalogue
 from exporters.energy.books import Account
 from exporters.energy.indicators import Told, Untold
 from exporters.energy.states import Verdict
-from exporters.families import Family
+from exporters.families import Families, Family
 
 _INDICATOR = ("site", "indicator", "category", "window", "kind")
 
 
-class Metrics:
+class Metrics(Families):
     """All families; counters never fall, even where an amendment takes something away."""
 
     def __init__(self) -> None:
@@ -166,10 +166,6 @@ class Metrics:
         self._highest: dict[tuple[str, tuple[str, ...]], float] = {}
         self._told: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self._counts: dict[tuple[str, tuple[str, ...]], float] = {}
-
-    def families(self) -> list[Family]:
-        """Return all, in a fixed order."""
-        return [one for one in vars(self).values() if isinstance(one, Family)]
 
     def clear(self) -> None:
         """Drop every series; what counters have shown is remembered."""

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 
 from catalogue.errors import OutsideError
 from catalogue.model import Catalogue
-from exporters.families import Family
+from exporters.families import Families, Family
 from exporters.outputs import Outputs
 from exporters.recovery import records, replication
 from exporters.recovery.replication import Server, Status
@@ -35,7 +35,7 @@ class Sources:
     authority: Path | None = None
 
 
-class Metrics:
+class Metrics(Families):
     """All families; what nobody ever did, or what can't be read, is absent."""
 
     def __init__(self) -> None:
@@ -89,10 +89,6 @@ class Metrics:
             "seconds",
         )
         self.passed = Family("citydc_drill_passed", "gauge", "Whether it passed.", ("service",))
-
-    def families(self) -> list[Family]:
-        """Return all of them."""
-        return [one for one in vars(self).values() if isinstance(one, Family)]
 
 
 class RecoveryExporter:

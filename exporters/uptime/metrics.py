@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from catalogue.model import Service
-from exporters.families import Family
+from exporters.families import Families, Family
 from exporters.uptime import availability
 from exporters.uptime.availability import KINDS, WINDOWS, Seconds, Window
 from exporters.uptime.observer import Latest
@@ -15,7 +15,7 @@ Counts = Mapping[tuple[str, str], Seconds]
 """Seconds by service and family."""
 
 
-class Metrics:
+class Metrics(Families):
     """All families; what has no value is absent."""
 
     def __init__(self, observer: str) -> None:
@@ -96,10 +96,6 @@ class Metrics:
             "The same, with all that is unknown counted as bad.",
             ("service",),
         )
-
-    def families(self) -> list[Family]:
-        """Return all of them."""
-        return [one for one in vars(self).values() if isinstance(one, Family)]
 
     def probed(self, target: Target, latest: Latest) -> None:
         """Show a probe."""
