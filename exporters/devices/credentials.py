@@ -12,6 +12,7 @@ from catalogue.documents import Document, read
 from catalogue.errors import BadInputError
 from catalogue.fields import checked
 from catalogue.model import Model
+from exporters.trust import trusting
 
 VARIABLE = "CITYDC_DEVICE_CREDENTIALS"
 _OTHERS = 0o077
@@ -66,8 +67,4 @@ def load(file: Path | None = None) -> dict[str, Credentials]:
 @cache
 def trust(authority: str | None) -> ssl.SSLContext:
     """Return the TLS context that trusts that authority's file (default: the system's)."""
-    try:
-        return ssl.create_default_context(cafile=authority)
-    except OSError as error:
-        what = f"the authority's certificates in {authority} can't be read"
-        raise BadInputError(what, why=str(error.strerror or error)) from None
+    return trusting(Path(authority) if authority else None)
