@@ -19,7 +19,7 @@ from catalogue.errors import OutsideError
 from lab import files, packages
 from lab.hosts import connect, keys, machine, registry, tree
 from lab.hosts.host import Host
-from lab.openstack import debian, fabric, processes
+from lab.openstack import debian, fabric, management, processes
 from lab.openstack.sites import LOGIN, Site
 
 NEEDS = (packages.HOSTS, packages.SWITCH, packages.ROUTERS, packages.MIRROR)
@@ -84,6 +84,7 @@ def end(sites: Iterable[Site]) -> None:
         )
     for site in sites:
         cut(site)
+        management.remove(site.home.parent)
         fabric.remove_world(site.home.parent)
 
 

@@ -20,10 +20,9 @@ from nova.virt import block_device, fake, hardware
 from oslo_config import cfg
 
 from lab.hosts import images, keys, machine, tree
-from lab.hosts.command import run, succeeds
 from lab.hosts.disk import Identity
 from lab.hosts.host import Host
-from lab.openstack import fabric, plugging, virt
+from lab.openstack import plugging, virt
 
 CONF = nova.conf.CONF
 CONF.register_opts(
@@ -38,7 +37,6 @@ CONF.register_opts(
     group="citydc",
 )
 CONSOLE_BYTES = 65536
-BRIDGE = "br-int"
 
 
 class _AnyHost:
@@ -400,29 +398,15 @@ def _image_of_server(context: Any, instance: Any, host: Host) -> Path | None:
 
 
 def plug(host: Host, vif: Any) -> None:
-    """Give the host an interface, and the switch its other end, as os-vif does."""
+    """Give the host the port."""
     machine.make_namespace(host.name)
-    tap, space = vif["devname"], CONF.citydc.space
-    there = machine.interfaces(host.name)
-    if vif["address"] not in there:
-        name = plugging.free_name(there.values())
-        fabric.cable((space, tap), (host.name, name), mtu=plugging.mtu(vif), mac=vif["address"])
-    run(
-        *("ovs-vsctl", f"--db={CONF.citydc.switch}", "--no-wait"),
-        # After a start, nova may be here before neutron's agent has made its bridge.
-        *("--", "--may-exist", "add-br", BRIDGE, "--", "set", "bridge", BRIDGE),
-        *("datapath_type=netdev", "--", "--if-exists", "del-port", tap),
-        *("--", "add-port", BRIDGE, tap),
-        *("--", "set", "Interface", tap, f"external_ids:iface-id={vif['id']}"),
-        f'external_ids:attached-mac="{vif["address"]}"',
-        "external_ids:iface-status=active",
-    )
+    plugging.plug(_switch(), plugging.port(vif), host.name)
 
 
 def unplug(vif: Any) -> None:
-    """Take the port from the switch, and the interface from the host."""
-    tap = vif["devname"]
-    succeeds(
-        "ovs-vsctl", f"--db={CONF.citydc.switch}", "--timeout=10", "--if-exists", "del-port", tap
-    )
-    succeeds("ip", "-n", CONF.citydc.space, "link", "delete", tap)
+    """Take the port from its host."""
+    plugging.unplug(_switch(), vif["devname"])
+
+
+def _switch() -> plugging.Switch:
+    return plugging.Switch(CONF.citydc.space, CONF.citydc.switch)

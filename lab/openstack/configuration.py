@@ -182,7 +182,7 @@ def _glance(site: Site) -> Sections:
 def _neutron(site: Site) -> Sections:
     return {
         "DEFAULT": {
-            "core_plugin": "ml2",
+            "core_plugin": "lab.openstack.core.Plugin" if site.hosts else "ml2",
             "service_plugins": "router,qos,trunk,port_forwarding,network_ip_availability",
             "api_paste_config": site.etc / "neutron/api-paste.ini",
             "auth_strategy": "keystone",

@@ -54,6 +54,11 @@ def router_prefix(site: Site) -> str:
     return f"{space_of(site)}.router-"
 
 
+def part_of(site: Site, part: str) -> str:
+    """Give the namespace of something that is plugged into the site's networks."""
+    return f"{space_of(site)}-{part}"
+
+
 def run_folder(site: Site) -> Path:
     """Give the folder of its sockets, whose names must be short."""
     return machine.REGISTRY / "run" / space_of(site)
@@ -163,9 +168,9 @@ def cable(*ends: tuple[str, str], mtu: int = 1500, mac: str | None = None) -> No
 def remove_site(site: Site) -> None:
     """Cut the site off and remove its namespaces; what runs in them ends."""
     remove_routers(site)
-    if (machine.NAMESPACES / space_of(site)).exists():
-        machine.empty_namespace(space_of(site))
-    registry.remove(space_of(site))
+    for path in machine.NAMESPACES.glob(part_of(site, "*")):
+        remove_space(path.name)
+    remove_space(space_of(site))
     shutil.rmtree(run_folder(site), ignore_errors=True)
 
 
@@ -174,6 +179,13 @@ def remove_routers(site: Site) -> None:
     for path in machine.NAMESPACES.glob(f"{router_prefix(site)}*"):
         machine.empty_namespace(path.name)
         machine.delete_namespace(path.name)
+
+
+def remove_space(space: str) -> None:
+    """Remove a namespace; what runs in it ends."""
+    if (machine.NAMESPACES / space).exists():
+        machine.empty_namespace(space)
+    registry.remove(space)
 
 
 def remove_world(home: Path) -> None:

@@ -1,13 +1,83 @@
-"""What nova's view of a port means for the host that it is plugged into."""
+"""What a port is to the host that it is plugged into, and the plug itself."""
 
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from lab.hosts import networkd
+from lab.hosts import machine, networkd
+from lab.hosts.command import run, succeeds
+from lab.openstack import fabric
+from lab.openstack.sites import Site
 
 MTU = 1500
+BRIDGE = "br-int"
+
+
+class Switch(NamedTuple):
+    """A site's switch: its network namespace, and where its Open vSwitch database answers."""
+
+    space: str
+    database: str
+
+
+def switch_of(site: Site) -> Switch:
+    """Give the site's switch."""
+    return Switch(fabric.space_of(site), fabric.switch_database(site))
+
+
+class Port(NamedTuple):
+    """A port's id and MAC address, and the MTU of its network."""
+
+    id: str
+    mac: str
+    mtu: int
+
+    @property
+    def tap(self) -> str:
+        """Name the switch's end of its cable, as nova does."""
+        return f"tap{self.id[:11]}"
+
+
+def port(vif: Any) -> Port:
+    """Give the port of nova's view."""
+    return Port(vif["id"], vif["address"], mtu(vif))
+
+
+def plug(switch: Switch, port: Port, space: str) -> str:
+    """Give the namespace an interface that is the port, as os-vif does; give its name."""
+    there, tap = machine.interfaces(space), port.tap
+    name = there.get(port.mac) or free_name(there.values())
+    if port.mac not in there:
+        fabric.cable((switch.space, tap), (space, name), mtu=port.mtu, mac=port.mac)
+    run(
+        *("ovs-vsctl", f"--db={switch.database}", "--no-wait"),
+        # After a start, its owner may be here before neutron's agent has made its bridge.
+        *("--", "--may-exist", "add-br", BRIDGE, "--", "set", "bridge", BRIDGE),
+        *("datapath_type=netdev", "--", "--if-exists", "del-port", tap),
+        *("--", "add-port", BRIDGE, tap),
+        *("--", "set", "Interface", tap, f"external_ids:iface-id={port.id}"),
+        f'external_ids:attached-mac="{port.mac}"',
+        "external_ids:iface-status=active",
+    )
+    return name
+
+
+def unplug(switch: Switch, tap: str) -> None:
+    """Take the port from the switch, and the interface from where it is plugged in."""
+    vsctl = ("ovs-vsctl", f"--db={switch.database}", "--timeout=10")
+    succeeds(*vsctl, "--if-exists", "del-port", tap)
+    succeeds("ip", "-n", switch.space, "link", "delete", tap)
+
+
+def empty(switch: Switch, space: str, but: str = "") -> None:
+    """Unplug all ports from the namespace but the one whose MAC address is `but`."""
+    vsctl = ("ovs-vsctl", f"--db={switch.database}", "--timeout=10")
+    for mac in machine.interfaces(space).keys() - {but}:
+        found = f'external_ids:attached-mac="{mac}"'
+        tap = run(*vsctl, "--bare", "--columns=name", "find", "Interface", found).strip()
+        if tap:
+            unplug(switch, tap)
 
 
 def interface(vif: Any) -> networkd.Interface:

@@ -60,6 +60,7 @@ TEMPLATE = "template"
 CREDENTIALS = "credentials.json"
 LOGIN = "id_ed25519"  # the key that logs in to all hosts of a lab
 ZONES = ("az1", "az2")
+OBSERVER = "citydc:observer"  # who has the port from which a site is observed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 from lab.engine.census import types
 from lab.engine.cloud import Body
 from lab.engine.kinds import KINDS
+from lab.openstack.sites import OBSERVER
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,10 @@ class Chosen:
     What is the city's, of what the cloud lists.
 
     Left out is what the cloud makes by itself, where it is as the cloud makes it: the external
-    network; ports of DHCP, routers, floating addresses and octavia; the default group of a project
-    and its rules, unless a port is in it; neutron's own record of what is shared; SOA and NS
-    records of a zone; keys of cinder's volumes; what hangs on flavors, roles and other projects.
+    network; ports of DHCP, routers, floating addresses, octavia and a lab's observers; the default
+    group of a project and its rules, unless a port is in it; neutron's own record of what is
+    shared; SOA and NS records of a zone; keys of cinder's volumes; what hangs on flavors, roles
+    and other projects.
     """
 
     listed: Mapping[str, list[Body]]
@@ -129,6 +131,8 @@ class Chosen:
             return device in ids(self.listed[types.ROUTER])
         if owner == "network:floatingip":
             return device in ids(self.listed[types.FLOATING_IP])
+        if owner == OBSERVER:  # what a lab's operator puts onto networks of agencies
+            return project(port) == self.operators
         return port["id"] in self._balancers_ports or device in self._amphora_servers
 
     @cached_property

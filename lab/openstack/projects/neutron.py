@@ -19,6 +19,7 @@ from neutron.server import api
 from neutron_lib.plugins import directory
 from sqlalchemy import orm
 
+import lab.openstack.core
 import lab.openstack.ml2  # noqa: F401  (loaded once for all sites)
 from lab.openstack import fabric, wire
 from lab.openstack.project import Project

@@ -117,7 +117,7 @@ def test_others_and_the_external_network_are_left(whole: WholeCloud) -> None:
 
 
 def test_what_the_cloud_makes_by_itself_is_left(whole: WholeCloud) -> None:
-    """Ports of DHCP and of balancers; but not a port that only says that it is DHCP's."""
+    """Ports of DHCP, balancers and observers; but not one that only says that it is theirs."""
     whole.answers["loadbalancers"] = [
         {"id": "lb", "project_id": THEIRS, "vip_port_id": "vip", "vip_network_id": "x",
          "provider": "other"},
@@ -125,11 +125,13 @@ def test_what_the_cloud_makes_by_itself_is_left(whole: WholeCloud) -> None:
     whole.answers["ports"] = [
         port("dhcp", device_owner="network:dhcp", device_id=f"dhcp-1-{NETWORK_ID}"),
         port("liar", device_owner="network:dhcp", device_id="server"),
+        port("observer", device_owner="citydc:observer", project_id=OPERATORS),
+        port("other-liar", device_owner="citydc:observer"),
         port("vip", project_id=THEIRS),
         port("guest", project_id=THEIRS),
         port("elsewhere", project_id=THEIRS, network_id="other"),
     ]
-    assert names(taken(whole), types.PORT) == {"liar", "guest"}
+    assert names(taken(whole), types.PORT) == {"liar", "other-liar", "guest"}
 
 
 def test_a_default_group_counts_from_when_somebody_uses_it(whole: WholeCloud) -> None:

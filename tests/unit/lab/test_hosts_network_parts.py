@@ -23,7 +23,7 @@ with warnings.catch_warnings():  # of what OpenStack's libraries will drop
 from oslo_messaging import MessagingTimeout, Target, TransportURL
 
 from catalogue.errors import OutsideError
-from lab.openstack import bus, credentials, outside, plugging, wire
+from lab.openstack import bus, credentials, management, observing, outside, plugging, wire
 
 
 def test_labs_have_namespaces_of_their_own(tmp_path: Path) -> None:
@@ -33,6 +33,21 @@ def test_labs_have_namespaces_of_their_own(tmp_path: Path) -> None:
     main, backup = sites.load(tmp_path, 24000, hosts=True)
     assert not fabric.router_prefix(main).startswith(fabric.router_prefix(backup))
     assert fabric.router_prefix(main).startswith(fabric.space_of(main))
+
+
+def test_management_network_is_private_and_the_lab_s_own(tmp_path: Path) -> None:
+    """Two labs have different prefixes of fd00::/8, and interfaces whose names Linux takes."""
+    homes = [tmp_path / lab for lab in "ab"]
+    prefixes = {management.prefix(home) for home in homes}
+    assert len(prefixes) == 2
+    assert all(prefix.subnet_of(ipaddress.IPv6Network("fd00::/8")) for prefix in prefixes)
+    assert all(len(management.interface(home)) <= 15 for home in homes)
+
+
+def test_site_without_hosts_can_not_be_observed_from_within(tmp_path: Path) -> None:
+    """Where no packet flows, the place is refused with what to do instead."""
+    with pytest.raises(OutsideError, match="no packet flows"):
+        observing.place(sites.load(tmp_path, 24000)[0])
 
 
 def test_parties_outside_are_where_the_catalogue_has_them() -> None:
