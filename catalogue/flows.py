@@ -6,8 +6,10 @@ the one and a rule out at the other; nothing else is open.  What holds for every
 the city, ports that all may call) is the baseline.  Where a load balancer stands in front of a
 port, its servers hear the balancer alone, and the balancer hears the callers.
 
-A component that has no servers in a profile neither calls nor is called there.  One whose servers
-are absent from a standby site only until a takeover has its rules in place.
+A component that has no servers in a profile neither calls nor is called there, unless it watches.
+One whose servers are absent from a standby site only until a takeover has its rules in place.
+
+Watchers may call every port, here and at the sites on the same link.
 """
 
 import ipaddress
@@ -35,6 +37,11 @@ from catalogue.model import (
 Direction = Literal["ingress", "egress"]
 BOTH_WAYS: tuple[Direction, Direction] = ("ingress", "egress")
 ALL = "all"
+ICMP = "icmp"
+ECHO = 8
+"""The type of an echo request in IPv4 (RFC 792)."""
+ECHO_IPV6 = ("ipv6-icmp", 128)
+"""Its protocol and type in IPv6 (RFC 4443)."""
 INSIDE = ".int"
 """Ends the names by which components call what is public: those of a public service, and this."""
 BACKUP_PORT = 8432
@@ -62,9 +69,11 @@ class Rule:
 
     direction: Direction
     protocol: str
+    """"tcp", "udp" or "icmp"."""
     port: int
+    """Of ICMP the type, as IPv4 numbers it."""
     peer: str
-    """The other side's name: "lgsp-gateway", "citizens", "all", "load-balancer"..."""
+    """The other side's name: "lgsp-gateway", "citizens", "all", "load-balancer", "watchers"..."""
     ipv4: tuple[IPv4Network, ...]
     ipv6: tuple[IPv6Network, ...]
 
@@ -73,6 +82,11 @@ class Rule:
         """What tells the rule from the others of its group."""
         way = "from" if self.direction == "ingress" else "to"
         return f"{way}-{self.peer}-{self.protocol}-{self.port}"
+
+    def of(self, version: int) -> tuple[str, int]:
+        """Return the protocol and port, or ICMP's type, in that IP version."""
+        is_ipv6_echo = version == 6 and self.protocol == ICMP  # noqa: PLR2004 - IPv6
+        return ECHO_IPV6 if is_ipv6_echo else (self.protocol, self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +102,7 @@ class SiteFlows:
     """All that is open at a site."""
 
     groups: dict[PartKey, tuple[Rule, ...]]
-    """For each component and database that has servers in the profile, where it has a network."""
+    """For each component and database that has a network here in the profile."""
     baseline: tuple[Rule, ...]
     """For every server there."""
     balanced: dict[PartKey, Callers]
@@ -124,6 +138,12 @@ def balanced_port(part: Component | Database, site: Site) -> Listen | None:
         return None
     wanted = part.load_balancer.listen
     return next(one for one in part.listens if one.id == wanted)
+
+
+def is_public(part: Component | Database, listen: Listen, site: Site) -> bool:
+    """Return whether a port is called at a floating address at `site`."""
+    public = isinstance(part, Component) and part.load_balancer and part.load_balancer.public
+    return bool(public) and listen == balanced_port(part, site)
 
 
 def part_of(service: str, party: str) -> PartKey:
@@ -173,6 +193,8 @@ class _Resolver:
         default_factory=lambda: defaultdict(lambda: defaultdict(set))
     )
     """For each agency and other router, the services reached."""
+    across: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """For each agency that watches, the linked sites."""
     for_all: set[str] = field(default_factory=set)
     """Services that packets pass to or from every other."""
 
@@ -190,12 +212,18 @@ class _Resolver:
         self.staffed = {
             PartKey(service.id, part.id)
             for service in self.services.values()
-            for part in recovery.staffed(service, self.profile)
+            for part in recovery.staffed(self.catalogue.city, service, self.profile)
         }
         self.outside = {
             one.id: Callers(tuple(one.ipv4), tuple(one.ipv6)) for one in self.catalogue.city.outside
         }
         self.whole = addresses.whole(self.site)
+        self.linked = [
+            other
+            for other in self.catalogue.sites.values()
+            if other.id != self.site.id and _linked(self.site, other)
+        ]
+        self.watchers = [part_of("", one) for one in self.catalogue.city.watchers]
 
     def run(self) -> SiteFlows:
         for listen in self.catalogue.city.listens:
@@ -203,11 +231,13 @@ class _Resolver:
         for call in self.catalogue.city.calls:
             self._outside(None, "egress", call.protocol, call.port, call.to)
         for service in self.services.values():
-            for part in recovery.staffed(service, self.profile):
+            for part in recovery.staffed(self.catalogue.city, service, self.profile):
                 self._part(service, part)
             for part in recovery.parts(service):
                 self._replication(service, part)
         self._join_inner()
+        if self.watchers:
+            self._watch()
         return SiteFlows(
             groups={key: self._rules(key) for key in self.staffed},
             baseline=self._rules(None),
@@ -356,6 +386,82 @@ class _Resolver:
                 way = (slot.direction, slot.protocol, slot.port)
                 self._put(slot.group, Rule(*way, peer, (joined.ipv4,), (joined.ipv6,)))
 
+    def _watch(self) -> None:
+        """Open what no other rule opens between the watchers and what they watch."""
+        sites = [self.site, *self.linked]
+        watchers = _union(self._network(site, key) for site in sites for key in self.watchers)
+        for service in self.services.values():
+            for part in recovery.staffed(self.catalogue.city, service, self.profile):
+                key, spread = PartKey(service.id, part.id), balanced_port(part, self.site)
+                for listen in listens(part):
+                    if listen == spread:
+                        self.callers[key].append(watchers)
+                    else:
+                        self._rest(key, "ingress", listen.protocol, listen.port, watchers)
+        self._rest(None, "ingress", ICMP, ECHO, watchers)
+        for key in self.watchers:
+            for (protocol, port), places in self._watched(sites).items():
+                self._rest(key, "egress", protocol, port, _union(places))
+            self._cross(self.services[key.service])
+
+    def _network(self, site: Site, key: PartKey) -> Prefixes:
+        service = self.catalogue.services[key.service]
+        part = next(one for one in recovery.parts(service) if one.id == key.part)
+        return addresses.network(site, service, part.number)
+
+    def _watched(self, sites: list[Site]) -> dict[tuple[str, int], list[Prefixes | Callers]]:
+        """
+        Return where each protocol and port is listened on.
+
+        Sites are told as wholes, so that rules are few: where a port is, it has rules of its own.
+        """
+        found: dict[tuple[str, int], list[Prefixes | Callers]] = defaultdict(list)
+        for site in sites:
+            found[ICMP, ECHO].append(addresses.whole(site))
+            for service in self.catalogue.services.values():
+                standing = recovery.standing(self.catalogue, site, service, self.profile)
+                for part in recovery.staffed(self.catalogue.city, service, self.profile):
+                    for listen in listens(part) if standing.networks else ():
+                        places = found[listen.protocol, listen.port]
+                        places.append(addresses.whole(site))
+                        if site.floating_ipv4 and is_public(part, listen, site):
+                            places.append(Callers((site.floating_ipv4,), ()))
+        return found
+
+    def _cross(self, service: Service) -> None:
+        """
+        Let a watching service reach all agencies at the linked sites, and these answer.
+
+        Its agency's router there knows the ways to the others: one route to the whole site does.
+        """
+        self.for_all.add(service.id)
+        for other in self.linked:
+            self.across[service.agency].add(other.id)
+            for agency in {one.agency for one in self.services.values()}:
+                self.reach[agency][other.id, service.agency].add(service.id)
+
+    def _rest(
+        self,
+        group: PartKey | None,
+        direction: Direction,
+        protocol: str,
+        port: int,
+        wanted: Callers,
+    ) -> None:
+        """Open a port to what no other rule of the group opens it to: neutron refuses doubles."""
+        same = [
+            one
+            for one in self.rules[group].values()
+            if (one.direction, one.protocol, one.port) == (direction, protocol, port)
+        ]
+        open4 = [to for one in same for to in one.ipv4]
+        open6 = [to for one in same for to in one.ipv6]
+        ipv4 = tuple(one for one in wanted.ipv4 if not any(map(one.subnet_of, open4)))
+        ipv6 = tuple(one for one in wanted.ipv6 if not any(map(one.subnet_of, open6)))
+        if ipv4 or ipv6:
+            peer = "watchers" if direction == "ingress" else "watched"
+            self._put(group, Rule(direction, protocol, port, peer, ipv4, ipv6))
+
     def _rules(self, group: PartKey | None) -> tuple[Rule, ...]:
         return tuple(self.rules[group][name] for name in sorted(self.rules[group]))
 
@@ -363,7 +469,7 @@ class _Resolver:
         self._reach_everyone()
         return {
             agency: {
-                router: tuple(self._blocks(router[0], found))
+                router: self._blocks(agency, router, found)
                 for router, found in sorted(routers.items())
             }
             for agency, routers in sorted(self.reach.items())
@@ -382,9 +488,14 @@ class _Resolver:
             for agency in owned.keys() - {server}:
                 self.reach[server][self.site.id, agency] |= owned[agency]
 
-    def _blocks(self, site: str, services: set[str]) -> list[Prefixes]:
-        at = self.catalogue.sites[site]
-        return addresses.joined([addresses.block(at, self.services[one]) for one in services])
+    def _blocks(
+        self, agency: str, router: tuple[str, str], services: set[str]
+    ) -> tuple[Prefixes, ...]:
+        at = self.catalogue.sites[router[0]]
+        if router[1] == agency and at.id in self.across[agency]:
+            return (addresses.whole(at),)
+        blocks = [addresses.block(at, self.services[one]) for one in services]
+        return tuple(addresses.joined(blocks))
 
 
 def _linked(one: Site, other: Site) -> bool:

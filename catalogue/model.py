@@ -178,6 +178,10 @@ class City(Model):
     """Ports that every server listens on, such as SSH from the bastion."""
     calls: list[Call] = []
     """Parties outside that every server calls, such as the package mirror."""
+    watchers: list[Party] = []
+    """Components ("operations/monitoring") that may call every port that a component or database
+    listens on, and send echo requests to every server, at all sites on the inter-site link.  Their
+    networks and security groups stand in every profile."""
     assumptions: list[Assumption] = []
 
 
@@ -500,6 +504,9 @@ class Site(Model):
     zones: Annotated[list[Id], Field(min_length=1)]
     capabilities: list[Capability]
     external_network: Text
+    floating_ipv4: ipaddress.IPv4Network | None = None
+    """Where the external network's floating addresses come from: there watchers call what is
+    public."""
     volume_type: Text
     """For data that needs no encryption, and where the cloud offers none."""
     zoned_volumes: bool = False

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from catalogue.model import (
     Catalogue,
+    City,
     Component,
     Database,
     Profile,
@@ -41,9 +42,17 @@ def size(part: Component | Database, profile: Profile) -> int:
     return part.count.of(profile)
 
 
-def staffed(service: Service, profile: Profile) -> list[Component | Database]:
-    """Return the parts that have servers in the profile, by number: those have networks."""
-    return [part for part in parts(service) if size(part, profile)]
+def staffed(city: City, service: Service, profile: Profile) -> list[Component | Database]:
+    """
+    Return the parts that have networks in the profile, by number: those that have servers there.
+
+    Watchers always have: what stands in for their servers watches from their network.
+    """
+    return [
+        part
+        for part in parts(service)
+        if size(part, profile) or f"{service.id}/{part.id}" in city.watchers
+    ]
 
 
 def standing(catalogue: Catalogue, site: Site, service: Service, profile: Profile) -> Standing:

@@ -59,7 +59,7 @@ def _needed(
     if any(here.servers[one.target] for one in service.dns):
         needed.add(Capability.DNS)
     gpus = {one.id for one in site.flavors if one.gpus}
-    for part in recovery.staffed(service, profile):
+    for part in recovery.staffed(catalogue.city, service, profile):
         if here.servers[part.id] and part.flavor in gpus:
             needed.add(Capability.GPU)
         if here.servers[part.id] and isinstance(part, Component) and part.load_balancer:

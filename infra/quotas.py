@@ -58,10 +58,10 @@ def need(site: Site, service: Service, profile: Profile, open_: SiteFlows) -> Qu
 
     A standby site has the same limits as the primary, so that a takeover meets none.
     """
-    return sum(
-        (_part(site, service, one, profile, open_) for one in recovery.staffed(service, profile)),
-        Quotas(),
+    parts = (
+        part for part in recovery.parts(service) if PartKey(service.id, part.id) in open_.groups
     )
+    return sum((_part(site, service, one, profile, open_) for one in parts), Quotas())
 
 
 def _part(
@@ -71,7 +71,7 @@ def _part(
     flavor = next(one for one in site.flavors if one.id == part.flavor)
     image = next(one for one in site.images if one.id == part.image)
     sizes = data_volumes(part, profile)
-    rules = open_.groups.get(PartKey(service.id, part.id), ())
+    rules = open_.groups[PartKey(service.id, part.id)]
     balancers = 2 if flows.balanced_port(part, site) else 0
     return Quotas(
         servers=count,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_openstack as openstack
 
-from catalogue.flows import Rule
+from catalogue.flows import ICMP, Rule
 from infra import labels
 from infra.labels import Labels
 
@@ -42,7 +42,8 @@ class SecurityGroup(pulumi.ComponentResource):
             opts=mine,
         )
         for rule in args.rules:
-            for family, prefixes in (("IPv4", rule.ipv4), ("IPv6", rule.ipv6)):
+            for version, prefixes in ((4, rule.ipv4), (6, rule.ipv6)):
+                family, (protocol, port) = f"IPv{version}", rule.of(version)
                 for prefix in prefixes:
                     which = f"-{prefix}".replace("/", "_") if len(prefixes) > 1 else ""
                     openstack.networking.SecGroupRule(
@@ -50,9 +51,10 @@ class SecurityGroup(pulumi.ComponentResource):
                         security_group_id=self.group.id,
                         direction=rule.direction,
                         ethertype=family,
-                        protocol=rule.protocol,
-                        port_range_min=rule.port,
-                        port_range_max=rule.port,
+                        protocol=protocol,
+                        port_range_min=port,
+                        # Of ICMP that would be the code.
+                        port_range_max=None if rule.protocol == ICMP else port,
                         remote_ip_prefix=str(prefix),
                         description=rule.name,
                         opts=mine,

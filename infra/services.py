@@ -57,7 +57,7 @@ class CityService(pulumi.ComponentResource):
         self.tiers: dict[str, Tier] = {}
         self.databases: dict[str, Database] = {}
         if args.standing.networks:
-            for part in recovery.staffed(args.service, args.ground.profile):
+            for part in recovery.staffed(args.city, args.service, args.ground.profile):
                 fleet = self._fleet(part)
                 if isinstance(part, DatabaseData):
                     self.databases[part.id] = Database(f"{name}-{part.id}", fleet, self._mine)
@@ -75,7 +75,7 @@ class CityService(pulumi.ComponentResource):
         fleets = self.fleets
         return [
             (part, fleets[part.id])
-            for part in recovery.staffed(self.args.service, self.args.ground.profile)
+            for part in recovery.parts(self.args.service)
             if part.id in fleets
         ]
 

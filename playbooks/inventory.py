@@ -50,6 +50,7 @@ def inventory(outputs: Outputs, catalogue: Catalogue) -> Inventory:
                             *open_.baseline,
                             *open_.groups[PartKey(host.service, host.component)],
                         )
+                        if rule.protocol != flows.ICMP  # hosts let it pass by its types alone
                     ],
                 }
                 for host in hosts

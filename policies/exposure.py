@@ -219,7 +219,7 @@ def declared_closed(view: View, group: Resource) -> Iterator[str]:
         for version, prefixes in ((4, rule.ipv4), (6, rule.ipv6)):
             some = together(view).get((group.urn, rule.direction, version), [])
             asked = prefix_set(map(str, prefixes), version)
-            closed = asked - who_passes(some, rule.protocol, rule.port)
+            closed = asked - who_passes(some, *rule.of(version))
             if closed:
                 yield f"{rule.name} is closed to {shown(closed, version)}"
 

@@ -10,8 +10,8 @@ from catalogue.model import Component, Listen
 from infra.graph import Resource
 from policies.frameworks import cite, iso, tcvn
 from policies.model import Book, about
-from policies.openings import Opening, parties, together, who_passes
-from policies.prefixes import Ranges, is_internet, prefix_set
+from policies.openings import ICMP, Opening, parties, together, who_passes
+from policies.prefixes import NOTHING, Ranges, is_internet, prefix_set
 from policies.view import View
 
 BOOK = Book([])
@@ -62,8 +62,10 @@ def rules_differ(view: View) -> Iterator[tuple[Resource, str]]:
     )
     for (group, direction, version), some in together(view).items():
         for one in some:
-            protocol = "icmp" if one.protocol == "ipv6-icmp" else one.protocol
-            slots[group, direction, protocol, one.ports][version].append(one)
+            # Each family numbers the types of ICMP for itself.
+            is_icmp = one.protocol in ICMP.values()
+            protocol, ports = (ICMP[V4], NOTHING) if is_icmp else (one.protocol, one.ports)
+            slots[group, direction, protocol, ports][version].append(one)
     for (_, direction, protocol, _ports), found in slots.items():
         named = {version: _named(view, some, version) for version, some in found.items()}
         for version, other in ((V4, V6), (V6, V4)):

@@ -30,7 +30,7 @@ class Opening:
     protocol: str
     """Empty: any."""
     ports: Ranges
-    """Of a protocol without ports, none.  Where the protocol is any, all."""
+    """Of ICMP the type.  Of a protocol without ports, none.  Where the protocol is any, all."""
     addresses: Ranges
     """Of the other side; empty where the other side is a group."""
 
@@ -68,9 +68,11 @@ def protocol_of(view: View, rule: Resource) -> str:
 
 def ports_of(view: View, rule: Resource, protocol: str) -> Ranges:
     """Return the ports that the rule names; all where it names none and the protocol has ports."""
+    low, high = view.get(rule, "portRangeMin"), view.get(rule, "portRangeMax")
+    if protocol in ICMP.values() and low is not None:
+        return Ranges.of([(int(low), int(low))])
     if protocol and protocol not in WITH_PORTS:
         return NOTHING
-    low, high = view.get(rule, "portRangeMin"), view.get(rule, "portRangeMax")
     if not protocol or not (low or high):
         return ALL_PORTS
     return Ranges.of([(int(low or 1), int(high or 65535))])
@@ -128,7 +130,7 @@ def allowed(view: View, group: Resource) -> Mapping[tuple[str, str, int, int], R
         found: dict[tuple[str, str, int, int], Ranges] = defaultdict(Ranges)
         for rule in rules:
             for version, prefixes in ((4, rule.ipv4), (6, rule.ipv6)):
-                key = (rule.direction, rule.protocol, rule.port, version)
+                key = (rule.direction, *rule.of(version), version)
                 found[key] |= prefix_set(map(str, prefixes), version)
         return found
 

@@ -174,6 +174,29 @@ def callers_exist(draft: Draft) -> Iterator[Problem]:
         yield draft.problem(key, steps, what, suggestion(service, services, "service"))
 
 
+def watchers_exist(draft: Draft) -> Iterator[Problem]:
+    """Who watches the city is a component of a service, each named once."""
+    if "city" not in draft.documents:
+        return
+    found = list(draft.documents["city"].find("watchers.*"))
+    yield from _alike(draft, [("city", *one) for one in found], "keep one of them")
+    services = {key.partition("/")[2] for key in draft.files if key.startswith("services/")}
+    for steps, watcher in found:
+        if not isinstance(watcher, str) or not _PARTY.fullmatch(watcher):
+            continue
+        service, _, component = watcher.rpartition("/")
+        known, sure = _names(draft, f"services/{service}", "components")
+        if not service:
+            remedy = f"name its service too, such as operations/{component}"
+            yield draft.problem("city", steps, f'is "{watcher}", which says no service', remedy)
+        elif service not in services:
+            what = f'is "{watcher}", but there is no service "{service}"'
+            yield draft.problem("city", steps, what, suggestion(service, services, "service"))
+        elif sure and component not in known:
+            what = f'is "{watcher}", but {service} has no component "{component}"'
+            yield draft.problem("city", steps, what, suggestion(component, known, "component"))
+
+
 def called_parties_exist(draft: Draft) -> Iterator[Problem]:
     """Ensure that what is called outside is described in city.yaml."""
     for pattern in ("calls.*.to", "components.*.calls.*.to"):

@@ -55,6 +55,9 @@ def _ranges(draft: Draft) -> Iterator[_Range]:
         key = f"sites/{name}"
         yield _Range(site.ipv4, f"the range of site {name}", True, key, ("ipv4",))
         yield _Range(site.ipv6, f"the range of site {name}", True, key, ("ipv6",))
+        if site.floating_ipv4:
+            what = f"the range of site {name}'s floating addresses"
+            yield _Range(site.floating_ipv4, what, True, key, ("floating_ipv4",))
         for family in ("ipv4", "ipv6") if site.link else ():
             network: Network = getattr(site.link, family)
             if network not in links:

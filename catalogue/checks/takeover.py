@@ -129,3 +129,15 @@ def primaries_are_single(draft: Draft) -> Iterator[Problem]:
 def _class(draft: Draft, service: Service) -> RecoveryClass | None:
     classes = draft.city.recovery if draft.city else []
     return next((one for one in classes if one.tier is service.recovery.tier), None)
+
+
+def watchers_stand_at_every_site(draft: Draft) -> Iterator[Problem]:
+    """Who watches the city has a network at standby sites too."""
+    city = draft.city
+    having = {one.tier for one in city.recovery if one.data or one.servers} if city else set()
+    for index, watcher in enumerate(city.watchers if city else ()):
+        service = draft.services.get(watcher.partition("/")[0])
+        if service and service.recovery.tier not in having:
+            what = f'is "{watcher}", whose service is {service.recovery.tier} and has no network'
+            remedy = "give its service a tier that keeps data or servers at standby sites"
+            yield draft.problem("city", ("watchers", index), f"{what} at standby sites", remedy)

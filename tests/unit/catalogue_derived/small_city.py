@@ -17,11 +17,14 @@ EVERYTHING = [
 
 
 def small_city(
-    *, services: list[Service] | None = None, sites: list[Site] | None = None
+    *,
+    services: list[Service] | None = None,
+    sites: list[Site] | None = None,
+    watchers: list[str] | None = None,
 ) -> Catalogue:
-    """Return the city, with other services or sites if given."""
+    """Return the city, with other services or sites if given, and who watches it."""
     return Catalogue(
-        city=city(),
+        city=city().model_copy(update={"watchers": watchers or []}),
         sites={one.id: one for one in sites or [main(), backup()]},
         services={one.id: one for one in services or all_services()},
         targets=Targets(targets=[]),

@@ -20,8 +20,17 @@ from small_city import (
 
 import catalogue
 from catalogue import flows, recovery
-from catalogue.flows import PartKey, Rule, SiteFlows
-from catalogue.model import Catalogue, City, Component, Database, Listen, Profile, Site
+from catalogue.flows import ECHO, ICMP, PartKey, Rule, SiteFlows
+from catalogue.model import (
+    Catalogue,
+    City,
+    Component,
+    Database,
+    Listen,
+    Profile,
+    Service,
+    Site,
+)
 
 CITY = small_city()
 Opened = dict[tuple[str, str, int], set[Any]]
@@ -170,6 +179,93 @@ def test_without_the_shared_vlan_nothing_crosses() -> None:
     assert ("backup", "trade") not in found.routes["trade"]
 
 
+EYE = PartKey("ops", "eye")
+
+
+def watched(*, sites: list[Site] | None = None, **more: Any) -> Catalogue:
+    """Return the city with a component that watches it; in the lab it has no server."""
+    *others, ops = all_services()
+    eye = component("eye", 2, 2, **more)
+    eye["count"] = {"production": 2, "lab": 0}
+    ops = ops.model_copy(update={"components": [*ops.components, Component.model_validate(eye)]})
+    return small_city(services=[*others, ops], sites=sites, watchers=["ops/eye"])
+
+
+def prefixes(rules: Iterable[Rule], name: str) -> list[str]:
+    """Return the prefixes of the rule with that name."""
+    return [str(to) for one in rules if one.name == name for to in (*one.ipv4, *one.ipv6)]
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_watchers_call_every_port_of_every_site(profile: Profile) -> None:
+    """From both sites' networks, where no other rule lets them; in each profile alike."""
+    found = resolved(watched(), profile=profile)
+    store = found.groups[PartKey("shop", "store")]
+    both = ["10.1.60.128/26", "10.2.60.128/26", "2001:db8:1:f2::/64", "2001:db8:2:f2::/64"]
+    assert prefixes(store, "from-watchers-tcp-5432") == both
+    assert prefixes(found.groups[PartKey("ops", "dns")], "from-watchers-udp-53") == both[1::2]
+    assert prefixes(found.baseline, "from-watchers-icmp-8") == both
+    assert names(one for one in found.groups[EYE] if one.peer == "watched") == [
+        "to-watched-icmp-8",
+        "to-watched-tcp-443",
+        "to-watched-tcp-5432",
+        "to-watched-tcp-8443",
+        "to-watched-udp-53",
+    ]
+
+
+def test_watchers_reach_only_sites_that_have_the_port() -> None:
+    """What is only backed up listens nowhere at the standby site."""
+    alone = service(
+        "gate", 6, "trade", "backup-only",
+        components=[component("app", 0, 1, listens=[listen("gate", 777, ["app"])])],
+    )  # fmt: skip
+    city = watched()
+    city = city.model_copy(update={"services": {**city.services, "gate": alone}})
+    for site in ("main", "backup"):
+        eye = resolved(city, site).groups[EYE]
+        assert prefixes(eye, "to-watched-tcp-777") == ["10.1.0.0/16", "2001:db8:1::/48"]
+        assert len(prefixes(eye, "to-watched-tcp-443")) > 2
+
+
+def test_balancers_hear_watchers_in_the_servers_place() -> None:
+    """The servers behind keep to the balancer."""
+    city = watched(listens=[listen("https", 443, ["bastion"])], load_balancer={"listen": "https"})
+    found = resolved(city)
+    assert names(one for one in found.groups[EYE] if one.direction == "ingress") == [
+        "from-load-balancer-tcp-443"
+    ]
+    heard = [str(one) for one in found.balanced[EYE].ipv6]
+    assert heard == ["2001:db8:1:f0::/64", "2001:db8:1:f2::/64", "2001:db8:2:f2::/64"]
+
+
+def test_watchers_call_what_is_public_at_its_floating_address() -> None:
+    """As citizens do; ports that are not public are not called there."""
+    sites = [main(floating_ipv4="192.0.2.0/24"), backup()]
+    eye = resolved(watched(sites=sites)).groups[EYE]
+    assert "192.0.2.0/24" in prefixes(eye, "to-watched-tcp-443")
+    assert "192.0.2.0/24" not in prefixes(eye, "to-watched-tcp-5432")
+
+
+def test_routers_know_the_way_between_watchers_and_watched() -> None:
+    """To the other site as a whole by the watchers' agency's router there, and back to them."""
+    routes = resolved(watched()).routes
+    assert [str(one.ipv4) for one in routes["trade"]["backup", "trade"]] == ["10.2.0.0/16"]
+    assert [str(one.ipv4) for one in routes["police"]["backup", "trade"]] == ["10.2.60.0/22"]
+    assert [str(one.ipv4) for one in routes["trade"]["main", "police"]] == ["10.1.8.0/21"]
+    assert ("main", "trade") in routes["police"]
+
+
+def test_without_the_shared_vlan_watchers_watch_their_own_site() -> None:
+    """No rule names the other site, and no route leads there."""
+    plain = backup(capabilities=[one for one in EVERYTHING if one != "vlan-networks"])
+    found = resolved(watched(sites=[main(), plain]))
+    store = found.groups[PartKey("shop", "store")]
+    assert prefixes(store, "from-watchers-tcp-5432") == ["10.1.60.128/26", "2001:db8:1:f2::/64"]
+    assert not [to for one in found.groups[EYE] for to in one.ipv4 if str(to).startswith("10.2")]
+    assert ("backup", "trade") not in found.routes["police"]
+
+
 @pytest.mark.parametrize("profile", list(Profile))
 @pytest.mark.parametrize("site", ["main", "backup"])
 def test_the_citys_rules_are_its_declared_flows(site: str, profile: Profile) -> None:
@@ -245,11 +341,18 @@ class LongWay:
                 self.city_port(port, PartKey(*party.split("/")))
         for call in self.known.city.calls:
             self.wanted[None]["egress", call.protocol, call.port] |= self.outside(call.to)
+        for watcher in self.known.city.watchers:
+            self.watch(PartKey(*watcher.split("/")))
         return self.wanted
 
     def stands(self, key: PartKey) -> bool:
-        """Return whether the part is at the site, with servers in this profile."""
-        return key in self.parts and recovery.size(self.parts[key][1], self.profile) > 0
+        """Return whether the part is at the site, and has servers in this profile or watches."""
+        return key in self.parts and self.staffed(key, self.parts[key][1])
+
+    def staffed(self, key: PartKey, part: Component | Database) -> bool:
+        """Return whether the part has servers in this profile or watches."""
+        watches = "/".join(key) in self.known.city.watchers
+        return watches or recovery.size(part, self.profile) > 0
 
     def counts(self, key: PartKey) -> bool:
         """Return whether the part may be let in."""
@@ -328,3 +431,30 @@ class LongWay:
             way = (port.protocol, port.port)
             self.wanted[None]["ingress", *way] |= self.prefixes(caller)
             self.wanted[caller]["egress", *way] |= {self.site.ipv4, self.site.ipv6}
+
+    def watch(self, watcher: PartKey) -> None:
+        """Open every port that is not balanced here to it, and it to every port anywhere."""
+        nets = {net for site in self.known.sites.values() for net in self.prefixes(watcher, site)}
+        self.wanted[None]["ingress", ICMP, ECHO] |= nets
+        for site in self.known.sites.values():
+            self.wanted[watcher]["egress", ICMP, ECHO] |= {site.ipv4, site.ipv6}
+        for key, (_, part) in self.parts.items():
+            for port in flows.listens(part) if self.stands(key) else ():
+                if flows.balanced_port(part, self.site) != port:
+                    self.wanted[key]["ingress", port.protocol, port.port] |= nets
+        for owner in self.known.services.values():
+            for part in recovery.parts(owner):
+                if self.staffed(PartKey(owner.id, part.id), part):
+                    for port in flows.listens(part):
+                        self.watched(owner, part, port, self.wanted[watcher])
+
+    def watched(
+        self, owner: Service, part: Component | Database, port: Listen, opened: Opened
+    ) -> None:
+        """Open the sites where the port is, and the floating addresses of those that publish it."""
+        for site in self.known.sites.values():
+            if site.role == "primary" or owner.recovery.tier != "backup-only":
+                opened["egress", port.protocol, port.port] |= {site.ipv4, site.ipv6}
+                balancer = isinstance(part, Component) and part.load_balancer
+                if balancer and balancer.public and balancer.listen == port.id:
+                    opened["egress", port.protocol, port.port].add(site.floating_ipv4)

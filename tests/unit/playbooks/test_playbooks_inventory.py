@@ -173,6 +173,7 @@ def _allowed(rules: tuple[Rule, ...]) -> set[tuple[str, str, int, str]]:
         (one.direction, one.protocol, one.port, str(prefix))
         for one in rules
         for prefix in (*one.ipv4, *one.ipv6)
+        if one.protocol != flows.ICMP
     }
 
 
