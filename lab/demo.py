@@ -4,6 +4,7 @@ The main job on the lab, from nothing to a summary: `make demo`.
 Each step is a verb of the command line, run as a user would.
 """
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 import catalogue
 from catalogue.errors import BadInputError, CityDCError
@@ -36,7 +38,7 @@ LAB = {
 IMAGE = {"The image that hosts start from": ("image", "build", *SITES)}
 DEPLOY = {
     "The main site": ("deploy", "main", "--yes"),
-    "The backup site": ("deploy", "backup", "--yes"),
+    "The backup site, meanwhile": ("deploy", "backup", "--yes"),
 }
 CONFIGURE = {
     "The main site's hosts, hardened and with their services": ("configure", "main"),
@@ -58,7 +60,7 @@ def main() -> int:
         real_hosts = Lab.default().has_hosts
         if real_hosts:
             steps.run(IMAGE)
-        steps.run(DEPLOY)
+        steps.run_together(DEPLOY)
         if real_hosts:
             _hosts(place, steps)
         console.heading("What there is now")
@@ -89,12 +91,52 @@ class Steps:
     def run(self, steps: Mapping[str, Sequence[str]]) -> None:
         """Run the steps under their titles.  Raise StepError for the first that fails."""
         for title, words in steps.items():
-            console.heading(f"{len(self.seconds) + 1}  {title}")
-            began = time.monotonic()
-            done = subprocess.run([CITYDC, *words], cwd=self.place.folder, check=False)  # noqa: S603  our own command
-            if done.returncode:
-                raise StepError(done.returncode)
-            self.seconds[" ".join(words[:2])] = time.monotonic() - began
+            self._heading(title)
+            self._note(words, self._run(words))
+
+    def run_together(self, steps: Mapping[str, Sequence[str]]) -> None:
+        """
+        Run steps that don't need each other at once: the first in sight, the others told after it.
+
+        Raise StepError for the first that failed, when all have ended.
+        """
+        first, *others = steps
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            running = {title: pool.submit(self._run, steps[title], PIPE) for title in others}
+            self.run({first: steps[first]})
+            for title, done in running.items():
+                self._heading(title)
+                console.say(done.result().output.rstrip())
+                self._note(steps[title], done.result())
+
+    def _heading(self, title: str) -> None:
+        console.heading(f"{len(self.seconds) + 1}  {title}")
+
+    def _run(self, words: Sequence[str], output: int | None = None) -> "_Ended":
+        began = time.monotonic()
+        done = subprocess.run(  # noqa: S603  our own command
+            [CITYDC, *words],
+            cwd=self.place.folder,
+            stdout=output,
+            stderr=output and STDOUT,
+            text=True,
+            check=False,
+        )
+        return _Ended(done.returncode, done.stdout, time.monotonic() - began)
+
+    def _note(self, words: Sequence[str], ended: "_Ended") -> None:
+        if ended.code:
+            raise StepError(ended.code)
+        self.seconds[" ".join(words[:2])] = ended.seconds
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A step that has ended: its exit code, what it said if that was not shown, its seconds."""
+
+    code: int
+    output: str
+    seconds: float
 
 
 def _hosts(place: project.Project, steps: Steps) -> None:
