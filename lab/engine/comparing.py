@@ -23,7 +23,8 @@ def checked(kind: Kind, goal: Resource, old: Resource | None, name: str = "") ->
     """
     Return the program's inputs, with what the provider fills in and what is to be ignored.
 
-    `name` is for a new resource that the program gave none (else one is made up).
+    `name` is for a new resource that the program gave none (else one is made up).  What is gone
+    and made anew has nothing to keep.
     """
     inputs, given = dict(goal.inputs), old.inputs if old else {}
     filled = [name for name in kind.defaults if name not in inputs]
@@ -36,7 +37,7 @@ def checked(kind: Kind, goal: Resource, old: Resource | None, name: str = "") ->
         filled.append("name")
         suffix = f"{random.randrange(16**7):07x}"  # noqa: S311 - a name, not a secret
         inputs["name"] = given.get("name") or name or f"{goal.name}-{suffix}"
-    for path in goal.ignoreChanges if old else ():
+    for path in goal.ignoreChanges if old and not old.pendingReplacement else ():
         _keep(inputs, given, re.findall(r"[^.\[\]\"]+", path))
     return {DEFAULTS: sorted(filled), **inputs}
 

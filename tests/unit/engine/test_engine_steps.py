@@ -77,6 +77,15 @@ def test_ignored_changes_stay_as_they_are(stack: Stack) -> None:
     assert stack.cloud.only("networks")["mtu"] == 1400
 
 
+def test_what_is_gone_keeps_nothing_that_is_ignored(stack: Stack) -> None:
+    """A resource that somebody deleted is made anew as the program has it now."""
+    ignoring = NET.replace("opts=here", 'opts=Opts(provider=site, ignore_changes=["mtu"])')
+    stack.deploy(ignoring)
+    stack.cloud.objects["networks"].clear()
+    stack.deploy(ignoring.replace("1400", "1500"))
+    assert stack.cloud.only("networks")["mtu"] == 1500
+
+
 def test_replace_on_changes_replaces(stack: Stack) -> None:
     """A property in replace_on_changes replaces what an update would do for."""
     eager = NET.replace("opts=here", 'opts=Opts(provider=site, replace_on_changes=["mtu"])')
