@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from catalogue.errors import CityDCError
 from citydc.project import Project
-from lab.engine.plan import Plan
+
+if TYPE_CHECKING:
+    from lab.engine.plan import Plan
 
 KINDS = ("create", "update", "replace", "delete", "same")
 
@@ -105,11 +107,11 @@ class Engine(Protocol):
         """Compare the program with the state; change nothing."""
         ...
 
-    def plan(self, progress: Progress) -> tuple[Outcome, Plan | None]:
+    def plan(self, progress: Progress) -> "tuple[Outcome, Plan | None]":
         """Compare the program with state and cloud: what a deploy would do (None: errors)."""
         ...
 
-    def deploy(self, progress: Progress, plan: Plan | None = None) -> Outcome:
+    def deploy(self, progress: Progress, plan: "Plan | None" = None) -> Outcome:
         """Make the cloud what the program says; with a plan, that and nothing else."""
         ...
 
