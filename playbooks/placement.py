@@ -303,7 +303,18 @@ class _City:
         if engine == "postgresql":
             elsewhere = [one for one in servers if one.site != servers[0].site]
             found["repository"] = elsewhere[0].domain_name if elsewhere else ""
+            found["watchers"] = self._watchers()
         return {f"{engine}_{name}": value for name, value in found.items()}
+
+    def _watchers(self) -> list[Values]:
+        """Name the networks of the city's watchers at all sites; they stand in every profile."""
+        found = []
+        for key in (flows.part_of("", one) for one in self.catalogue.city.watchers):
+            service = self.catalogue.services[key.service]
+            for site in self.sites:
+                at = addresses.network(site, service, _part(service, key.part).number)
+                found.append({"ipv4": str(at.ipv4), "ipv6": str(at.ipv6)})
+        return found
 
     def _network(self, site: Site, key: PartKey) -> addresses.Prefixes | None:
         """Return a part's network at a site, if it has one."""

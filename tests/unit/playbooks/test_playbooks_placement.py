@@ -145,6 +145,15 @@ def test_database_hears_its_callers_at_its_own_site(hosts: dict[str, dict[str, P
     assert (database["user"], database["port"]) == ("kiosk_app", 5433)
 
 
+def test_database_lets_watchers_of_all_sites_ask_for_its_replication(
+    hosts: dict[str, dict[str, Placed]],
+) -> None:
+    """Both sites' servers hear the monitoring networks of both."""
+    for site in SITES:
+        told = hosts[site]["kiosk-visits-1"].variables["postgresql_watchers"]
+        assert [one["ipv6"] for one in told] == ["2001:db8:58:f4::/64", "2001:db8:59:f4::/64"]
+
+
 def test_mariadb_is_told_of_callers_at_both_sites(hosts: dict[str, dict[str, Placed]]) -> None:
     """Its accounts are replicated: all servers are told of the same callers, of both sites."""
     told = [hosts[site]["ihanoi-petitions-1"].variables for site in SITES]

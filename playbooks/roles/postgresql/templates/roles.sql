@@ -26,6 +26,11 @@ SELECT format('ALTER ROLE %I NOLOGIN', account.rolname)
 FROM pg_auth_members JOIN pg_roles AS account ON account.oid = member
 WHERE roleid = to_regrole('{{ owner }}') AND account.rolcanlogin
   AND account.rolname <> ALL ('{ {{- postgresql_callers | map(attribute='name') | join(',') -}} }') \gexec
+{% if postgresql_watchers %}
+{# What it asks is everybody's (PostgreSQL 15, 9.27): it is a member of nothing, and makes no temporary tables. #}
+{{ account('monitor', postgresql_monitor_password, 'CONNECTION LIMIT 10') }}
+{{ ensure('REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC', "NOT has_database_privilege('public', 'postgres', 'TEMPORARY')") }}
+{% endif %}
 {% for server in postgresql_others %}
 {% set slot = server.name | replace('.', '_') | replace('-', '_') %}
 {{ ensure("SELECT pg_create_physical_replication_slot('" ~ slot ~ "')",
