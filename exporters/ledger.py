@@ -223,11 +223,12 @@ class Ledger:
             ).fetchone()
         return Row._make(found) if found else None
 
-    def until(self, subject: str, when: float) -> Sums:
+    def until(self, subject: str, when: float, unwritten: Entry | None = None) -> Sums:
         """
         Return what a meter's intervals come to from the beginning until `when`.
 
         An interval that `when` cuts is shared out by time; what may lie on the other side is slack.
+        `unwritten` is an interval that goes on from the last one.
         """
         sums = Sums()
         before = self._row(
@@ -242,12 +243,16 @@ class Ledger:
             (subject, when),
         )
         if across and across.start < when:
-            sums = sums.plus(_part(across, when))
+            sums = sums.plus(_part((across.start, across.end), json.loads(across.body), when))
+        elif not across and unwritten and unwritten.start < when:
+            sums = sums.plus(_part((unwritten.start, unwritten.end), unwritten.body, when))
         return sums
 
-    def between(self, subject: str, start: float, end: float) -> Sums:
-        """Return what passed a meter between two times, amendments included."""
-        sums = self.until(subject, end).plus(self.until(subject, start), -1.0)
+    def between(
+        self, subject: str, start: float, end: float, unwritten: Entry | None = None
+    ) -> Sums:
+        """Return what passed a meter between two times, amendments included; see `until`."""
+        sums = self.until(subject, end, unwritten).plus(self.until(subject, start, unwritten), -1.0)
         for row in self.rows("amendment", subject):
             share = _overlap((row.start, row.end), (start, end))
             sums = sums.plus(_amended(row, share))
@@ -301,23 +306,23 @@ def chained(before: str, row: Sequence[Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _part(row: Row, when: float) -> Sums:
+def _part(span: tuple[float, float], body: Mapping[str, Any], when: float) -> Sums:
     """Return the part of an interval until `when`; as slack, how far the truth may be from it."""
-    body = json.loads(row.body)
+    start, end = span[0], span[1]
     amount, lower, upper = body["amount"], body["lower"], body["upper"]
-    share = (when - row.start) / (row.end - row.start)
+    share = min(1.0, (when - start) / (end - start))
     highest = body["highest"]
-    most = min(upper, highest * (when - row.start))
-    least = max(0.0, lower - highest * (row.end - when))
+    most = min(upper, highest * (when - start))
+    least = max(0.0, lower - highest * (end - when))
     part = amount * share
     measured = body["measured"]
     return Sums(
         part,
         lower * share,
         upper * share,
-        (when - row.start) if measured else 0.0,
+        (end - start) * share if measured else 0.0,
         0.0 if measured else part,
-        max(most - part, part - least, 0.0),
+        max(most - part, part - least, 0.0) if when < end else 0.0,
     )
 
 

@@ -29,6 +29,7 @@ from exporters.energy.states import (
     Sample,
     State,
     Verdict,
+    by_integral,
     quantum,
 )
 from exporters.energy.tree import Tree
@@ -109,6 +110,24 @@ class Books:
     def of_device(self, site: str, device: str) -> list[Account]:
         """Return the accounts that a device's readings go to."""
         return self._of_device.get((site, device), [])
+
+    def unwritten(self, subject: str) -> Entry | None:
+        """
+        Return the interval that a meter's rate tells since its last one; None where it can't.
+
+        A register shows nothing of it yet; where it should have moved twice, the rate is in doubt.
+        """
+        with self._lock:
+            account = self.accounts[subject]
+            state, sums = account.state, account.sums
+        if state is None or state.rate_time is None or state.pending:
+            return None
+        found = by_integral(account.judged_as, state, state.rate_time)
+        if found is None or (
+            state.register is not None and found.amount > 2 * quantum(account.judged_as, state)
+        ):
+            return None
+        return _counted(account, found, found.rule, sums.plus(_summed(found)), state)
 
     def take(self, site: str, device: str, readings: Sequence[Reading]) -> Taken:
         """
@@ -319,7 +338,8 @@ def _summed(interval: Interval) -> Sums:
 
 
 def _counted(account: Account, interval: Interval, rule: str, sums: Sums, state: State) -> Entry:
-    begun = rule == BEGUN and state.register is not None
+    # A meter that shows its rate, too, is counted by that until its register first moves.
+    begun = rule == BEGUN and state.register is not None and state.rate is None
     step = quantum(account.judged_as, state) if begun else state.blur
     body = {
         "amount": interval.amount,

@@ -25,6 +25,7 @@ from exporters.energy.collecting import Collector, Target, in_shard
 from exporters.energy.figures import Amounts
 from exporters.energy.indicators import Figure, Told
 from exporters.energy.metrics import Metrics
+from exporters.energy.states import MAX_GAP, Rule
 from exporters.energy.tree import Tree, rest
 from exporters.families import Family
 from exporters.ledger import Entry, Ledger, LedgerError, Sums
@@ -364,23 +365,38 @@ class EnergyExporter:
         site = tree.site.id
         known: dict[str, Sums] = {}
         added, taken = tree.it
-        needed = [
-            f"{site}/{one}" for one in (*tree.boundary, *added, *taken) if tree.meters[one].reads
-        ]
-        first = [one.end for row in needed if (one := self._ledger.first_closed(row))]
-        last = [row.end for one in needed if (row := self._ledger.last("interval", one))]
-        if len(first) < len(needed):
-            first, last = [now], [now]  # nothing can be compared yet
-        begin = max([start, *first])
-        end = max(begin, min([now, *last]))
+        unwritten = {one: city.books.unwritten(f"{site}/{one}") for one in tree.meters}
+        spans = {
+            one: span
+            for one in tree.meters
+            if (span := self._counted(f"{site}/{one}", unwritten[one]))
+        }
+        needed = [one for one in (*tree.boundary, *added, *taken) if tree.meters[one].reads]
+        if set(needed) <= set(spans):
+            begin = max([start, *(spans[one][0] for one in needed)])
+            end = min([now, *(spans[one][1] for one in needed)])
+        else:
+            begin = end = now  # nothing can be compared yet
+        # Other meters may be away for long; those that are not shall have seen the same period.
+        begin = max([begin, *(one for one, _ in spans.values() if one - begin <= MAX_GAP)])
+        end = min([end, *(one for _, one in spans.values() if end - one <= MAX_GAP)])
+        end = max(begin, end)
 
         def between(meter: str) -> Sums:
             if meter not in known:
-                known[meter] = self._ledger.between(f"{site}/{meter}", begin, end)
+                known[meter] = self._ledger.between(f"{site}/{meter}", begin, end, unwritten[meter])
             return known[meter]
 
         seconds = max(1.0, now - start)
         return figures.amounts(tree, city.catalogue, between, seconds, windows.year(now))
+
+    def _counted(self, subject: str, unwritten: Entry | None) -> tuple[float, float] | None:
+        """Return from when to when a meter has been counted, if it has."""
+        first, last = self._ledger.first_closed(subject), self._ledger.last("interval", subject)
+        if first and last:
+            by_rate = json.loads(first.body)["rule"] == Rule.INTEGRAL
+            return first.start if by_rate else first.end, (unwritten or last).end
+        return (unwritten.start, unwritten.end) if unwritten else None
 
     def _imbalanced(self, tree: Tree, counted: set[str], now: float) -> dict[str, bool]:
         """Return of each group whether more was seen below than above in the last whole hour."""

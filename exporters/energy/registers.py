@@ -20,6 +20,7 @@ from exporters.energy.states import (
     State,
     Verdict,
     advanced,
+    by_integral,
     covers,
     expected_amount,
     highest_rate,
@@ -106,12 +107,14 @@ def _believed(
     elif amount == 0:
         return _still(meter, state, sample, events)
     else:
-        interval = measured(meter, state, (state.time, sample.time), amount, rule)
+        # Where in its step the register stood is not known before it has moved.
+        first = by_integral(meter, state, sample.time) if state.mean is None else None
+        interval = first or measured(meter, state, (state.time, sample.time), amount, rule)
     amendments: tuple[Amendment, ...] = ()
     if state.stopped is not None and amount >= state.guessed / 2:
         interval, amendments = _caught_up(meter, state, state.stopped, interval)
         events += ("stopped register caught up",)
-    if interval.rule is not Rule.REGISTER:
+    if interval.rule not in {Rule.REGISTER, Rule.INTEGRAL}:
         events += (interval.rule,)
     seconds = sample.time - state.time
     gap = seconds > MAX_GAP and not state.rests and not covers(state.integral, seconds)

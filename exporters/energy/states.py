@@ -242,7 +242,7 @@ def advanced(state: State, interval: Interval, register: float | None) -> State:
     if interval.measured and seconds > 0:
         rate, weight = interval.amount / seconds, -math.expm1(-seconds / MEMORY)
         mean = rate if mean is None else mean + (rate - mean) * weight
-        if register is not None and interval.amount > 0:
+        if register is not None and interval.amount > 0 and interval.rule is not Rule.INTEGRAL:
             step = min(step, interval.amount)
             peak = max(peak, (interval.amount - step) / seconds)
     seen = state.time if state.seen is None else state.seen
@@ -273,6 +273,27 @@ def measured(
     """Return an interval whose amount the meter itself tells."""
     lower, upper = amount * (1 - meter.accuracy), amount * (1 + meter.accuracy)
     return Interval(*span, amount, lower, upper, rule, highest_rate(meter, state))
+
+
+def by_integral(meter: Meter, state: State, end: float) -> Interval | None:
+    """
+    Return what passed since the last interval as the rate tells it, if it was sampled until `end`.
+
+    Between two samples the rate may have been any that was seen.
+    """
+    seconds = end - state.time
+    found = state.integral
+    if seconds <= 0 or not found.seconds or not covers(found, seconds):
+        return None
+    return Interval(
+        state.time,
+        end,
+        found.amount * seconds / found.seconds,
+        found.low * seconds * (1 - meter.accuracy),
+        found.high * seconds * (1 + meter.accuracy),
+        Rule.INTEGRAL,
+        highest_rate(meter, state),
+    )
 
 
 def covers(integral: Integral, seconds: float) -> bool:

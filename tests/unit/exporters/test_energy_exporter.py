@@ -186,9 +186,69 @@ def test_figure_begins_where_all_its_meters_do(settings: Settings, clock: _Clock
     found = exporter._amounts(city, city.trees["main"], clock.now - 7200, clock.now)
     assert isinstance(found.total, Figure)
     assert isinstance(found.it, Figure)
-    assert found.total.value == pytest.approx(4 * 2400 * meters.WATTS)
-    assert found.it.value == pytest.approx(8 * 2400 * meters.WATTS)
-    assert found.total.coverage == pytest.approx(2400 / 7200)
+    assert found.total.value == pytest.approx(4 * 3000 * meters.WATTS)
+    assert found.it.value == pytest.approx(8 * 3000 * meters.WATTS)
+    assert found.total.coverage == pytest.approx(3000 / 7200)
+
+
+class _Coarse(meters.ClockMeter):
+    """A meter whose register moves by 0.1 kWh."""
+
+    async def read(self) -> list[Reading]:
+        return [
+            replace(one, value=(one.value or 0) // 3.6e5 * 3.6e5)
+            if one.point.quantity is Quantity.ENERGY
+            else one
+            for one in await super().read()
+        ]
+
+
+def test_figures_come_before_coarse_registers_move(settings: Settings, clock: _Clock) -> None:
+    """Of two minutes, by the rates alone; the register confirms it when it moves."""
+    coarse = replace(settings, opener=lambda _: lambda device, _: _Coarse(device.id, clock))
+    exporter = EnergyExporter(coarse)
+    city = exporter._city
+    names = list(city.collector.targets)
+    began = clock.now
+    bounds = []
+    for step in range(1, 121):
+        _read(exporter, *names)
+        if step in {12, 120}:
+            found = exporter._amounts(city, city.trees["main"], began - 600, clock.now)
+            assert isinstance(found.it, Figure)
+            true = 8 * (clock.now - began) * meters.WATTS
+            assert found.it.lower <= true <= found.it.upper
+            bounds.append(found.it.upper - found.it.lower)
+            assert found.it.value == pytest.approx(true, rel=0.05)
+        clock.now += 10
+    assert bounds[0] < 0.1 * 8 * 120 * meters.WATTS
+
+
+class _Stopping(meters.ClockMeter):
+    """A meter whose register stops at a moment."""
+
+    stops = 1.8e9 + 180
+
+    async def read(self) -> list[Reading]:
+        stopped = meters.watt_hours(self.stops)
+        return [
+            replace(one, value=min(one.value or 0, stopped))
+            if one.point.quantity is Quantity.ENERGY
+            else one
+            for one in await super().read()
+        ]
+
+
+def test_rate_beside_a_frozen_register_is_not_counted(settings: Settings, clock: _Clock) -> None:
+    """Figures go on by the rate for no more than two of the register's steps."""
+    stopping = replace(settings, opener=lambda _: lambda device, _: _Stopping(device.id, clock))
+    exporter = EnergyExporter(stopping)
+    counted = []
+    for _ in range(8):
+        _read(exporter, UPS)
+        counted.append(exporter._city.books.unwritten("main/ups-a") is not None)
+        clock.now += 60
+    assert counted == [False] * 4 + [True, True, False, False]
 
 
 def test_targets_are_metrics(settings: Settings) -> None:

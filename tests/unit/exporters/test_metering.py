@@ -88,6 +88,21 @@ def test_sound_register_gives_the_true_amount(step: float, rate: bool) -> None: 
     assert all(one.measured for one in count.intervals)
 
 
+def test_rate_is_counted_until_a_register_has_moved() -> None:
+    """Where in its step of 1 kWh it stood is not known; from then on the register counts."""
+    made = samples(every(MINUTE, 2), step=KWH, base=0.9 * KWH)
+    count = Count().take(made)
+    first, *rest = count.intervals
+    true = energy(first.end) - energy(first.start)
+    assert first.rule is Rule.INTEGRAL
+    assert first.lower <= true <= first.upper
+    assert first.amount == pytest.approx(true, rel=1e-3)
+    assert {one.rule for one in rest} == {Rule.REGISTER}
+    assert sum(one.amount for one in rest) == pytest.approx(
+        (made[-1].register or 0) - KWH, abs=1e-6
+    )
+
+
 @given(
     st.lists(st.floats(1, 40_000), min_size=1, max_size=60),
     st.floats(0, 2**32 * 3600, exclude_max=True),
