@@ -24,6 +24,11 @@ class Project:
         """Pulumi's backend; unless the environment names one, `.state/` in the folder."""
         return os.environ.get("PULUMI_BACKEND_URL") or (self.folder / ".state").as_uri()
 
+    @property
+    def secrets(self) -> Path:
+        """Where the hosts' secrets are: `.state/secrets`, unless CITYDC_SECRETS names a folder."""
+        return Path(os.environ.get("CITYDC_SECRETS") or self.folder / ".state" / "secrets")
+
     def stack_file(self, site: str) -> Path:
         """Return the site's stack file."""
         return self.folder / f"Pulumi.{site}.yaml"

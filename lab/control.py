@@ -18,16 +18,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import psutil
 
 import catalogue
 from catalogue.errors import BadInputError, OutsideError
 from lab import files, hosting, packages, status
-from lab.monitoring.servers import Monitoring
+from lab.monitoring import running
+from lab.monitoring.servers import FIRST, Monitoring
 from lab.openstack import credentials, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, LOGIN, NAMES, PORTS_PER_SITE, PROJECTS, Site
 from lab.plant import places
@@ -35,9 +37,13 @@ from lab.plant.model import Overload
 from lab.plant.places import TCP
 from lab.plant.record import Record
 
+if TYPE_CHECKING:
+    from lab.openstack.observing import Place
+
 DEFAULT_HOME = Path(__file__).resolve().parents[1] / ".lab"
 DEFAULT_PORT = 23000
 FREE_BYTES = 1 << 30
+OVERLOAD_MIN = 30
 FULL_BYTES = 16 << 20
 NO_ROOM = ("disk is full", "No space left on device")  # SQLite's words, and the system's
 PATIENCE_S = 240
@@ -53,6 +59,14 @@ class Started:
 
     already: bool
     seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Monitored:
+    """What `monitor` has up, and which exporters are missing and why."""
+
+    servers: Monitoring
+    lacking: dict[str, str]
 
 
 class Lab:
@@ -105,6 +119,16 @@ class Lab:
         if record is not None:
             return bool(record.get("hosts"))
         return not hosting.missing() if self._hosts is None else self._hosts
+
+    @property
+    def prometheus(self) -> str:
+        """Where its Prometheus listens."""
+        return f"{HOST}:{self.port + FIRST}"
+
+    @property
+    def alertmanager(self) -> str:
+        """Where its Alertmanager listens."""
+        return f"{HOST}:{self.port + FIRST + 1}"
 
     @property
     def login(self) -> Path:
@@ -183,19 +207,49 @@ class Lab:
             self._tell("start", name)
             self._wait_ready([site])
 
-    def monitor(self, progress: Progress = lambda _: None) -> Monitoring:
+    def monitor(
+        self,
+        outputs: Mapping[str, Mapping[str, Any]],
+        secrets: Path,
+        progress: Progress = lambda _: None,
+    ) -> Monitored:
         """
-        Have Prometheus, Alertmanager and VictoriaMetrics up, until the lab goes down.
+        Have the exporters, Prometheus, Alertmanager and VictoriaMetrics up until the lab goes down.
 
-        They need no other part of it.  Raise OutsideError when one doesn't start.
+        `outputs` are those of the deployed stacks by site, `secrets` the folder of the hosts'.
+        What runs already, and would be started the same, goes on.  Raise OutsideError when one
+        doesn't start, or when the lab is not up.
         """
+        from lab.monitoring.exporting import (  # noqa: PLC0415  (slow to import)
+            Ground,
+            exporters,
+        )
+
         self._check_home()
         with self._locked(progress):
+            self._require_running()
             packages.ensure(packages.MONITORING, progress)
-            found = Monitoring(self.home, self.port)
+            ground = Ground(
+                *(self.home, self.port, outputs, self._places(outputs), secrets),
+                *(self.device_credentials, self.clouds_file, self.prometheus),
+            )
             with self._disk_errors():
-                found.start()
-        return found
+                found = exporters(ground)
+                servers = Monitoring(self.home, self.port, found.jobs)
+                servers.configure()
+                wanted = [*servers.servers(), *found.servers]
+                running.remember(servers.folder, [one.name for one in wanted])
+                progress(f"starting {', '.join(one.name for one in wanted)}")
+                running.start(self.home, servers.folder, wanted, self._environment())
+        return Monitored(servers, found.lacking)
+
+    def _places(self, outputs: Mapping[str, Any]) -> "dict[str, Place]":
+        """Give where the sites are observed from; none unless both are deployed on real hosts."""
+        if not self.has_hosts or not set(NAMES) <= set(outputs):
+            return {}
+        from lab.openstack import observing  # noqa: PLC0415  (slow to import)
+
+        return {site.name: observing.place(site) for site in self._sites()}
 
     def overload(self, site: str, ups: str, minutes: float) -> None:
         """
@@ -213,6 +267,79 @@ class Lab:
     def relieve(self, site: str) -> int:
         """End the overloads of a site's UPSs; say how many there were."""
         return self._plant_record(self._site(site).name).relieve(time.time())
+
+    def halt(self, service: str) -> int:
+        """
+        Stop a service's servers at all sites until it is resumed; say how many.
+
+        Raise BadInputError where none of its servers runs, OutsideError when the lab is not up.
+        """
+        with self._locked():
+            self._require_running()
+            from lab.openstack import halting  # noqa: PLC0415  (slow to import)
+
+            stopped = halting.halt(self._sites(), service)
+            count = sum(map(len, stopped.values()))
+            if not count:
+                raise BadInputError(
+                    f'no server of a service "{service}" runs', remedy="citydc lab status --json"
+                )
+            files.write(self._halted(service), json.dumps(stopped))
+        return count
+
+    def resume(self, service: str) -> int:
+        """Start what `halt` stopped; say how many servers.  Raise BadInputError, OutsideError."""
+        with self._locked():
+            self._require_running()
+            from lab.openstack import halting  # noqa: PLC0415  (slow to import)
+
+            record = self._halted(service)
+            if not record.exists():
+                raise BadInputError(f'the service "{service}" was not halted')
+            stopped = json.loads(record.read_text())
+            halting.resume(self._sites(), stopped)
+            record.unlink()
+        return sum(map(len, stopped.values()))
+
+    def alarm(self, say: Progress) -> None:
+        """
+        See two alerts fire and resolve: of an overloaded UPS, and of a service that is stopped.
+
+        Without real hosts there is no service to stop.  Raise OutsideError when one stays out.
+        """
+        from lab.monitoring.alarm import (  # noqa: PLC0415  (slow to import)
+            Alarm,
+            Trial,
+            good_service,
+        )
+
+        site, ups = "main", "ups-a"
+        found = Alarm(self.alertmanager, say)
+        found.trials.append(
+            Trial(
+                f"{ups} of {site} is overloaded",
+                {"alertname": "UpsOverloaded", "site": site, "node": ups},
+                lambda: self.overload(site, ups, OVERLOAD_MIN),
+                lambda: self.relieve(site),
+            )
+        )
+        if self.has_hosts:
+            servers = Counter(one["service"] for one in self.status()["hosts"])
+            service = good_service(self.prometheus, servers, say)
+            found.trials.append(
+                Trial(
+                    f"{service} is stopped at both sites",
+                    {"alertname": "ServiceDown", "service": service},
+                    lambda: self.halt(service),
+                    lambda: self.resume(service),
+                )
+            )
+        else:
+            say("No service is stopped: servers boot nothing.")
+        found.run()
+
+    def _halted(self, service: str) -> Path:
+        return self.home / "halted" / f"{service}.json"
 
     def _plant_record(self, site: str) -> Record:
         return Record(places.folder(self.home, site))
@@ -380,6 +507,7 @@ class Lab:
         if self._read_record() and self.has_hosts:
             hosting.end(self._sites())
         places.clear(self.home)
+        running.forget(self.home / "monitoring")
         self._control.unlink(missing_ok=True)
         shutil.rmtree(self._failed, ignore_errors=True)
         return ran

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 import psutil
 
 from lab import hosting
+from lab.monitoring import running
 from lab.openstack import ports, processes
 from lab.openstack.sites import PROJECTS, Site
 
@@ -52,14 +53,15 @@ class Status(TypedDict):
     What runs.
 
     `real_hosts` says whether servers are real hosts on real networks; `up` is true when all
-    services of all sites are; `memory_mib` is the lab's share of the memory (PSS); `since` (ISO
-    8601) is None when nothing runs.
+    services of all sites are; `monitoring` is what shall run beside them; `memory_mib` is the lab's
+    share of the memory (PSS); `since` (ISO 8601) is None when nothing runs.
     """
 
     up: bool
     real_hosts: bool
     clouds_file: str
     sites: dict[str, SiteStatus]
+    monitoring: dict[str, ServiceStatus]
     hosts: list[Host]
     memory_mib: float
     since: str | None
@@ -81,10 +83,17 @@ def read(home: Path, clouds_file: Path, sites: list[Site]) -> Status:
         "real_hosts": bool(real),
         "clouds_file": str(clouds_file),
         "sites": seen,
+        "monitoring": _monitoring(home, memory),
         "hosts": sorted(hosts, key=lambda host: (host["site"], host["name"])),
         "memory_mib": round(sum(memory.values()) + sum(map(hosting.memory_mib, real)), 1),
         "since": _iso(found[0].create_time()) if found else None,
     }
+
+
+def _monitoring(home: Path, memory: dict[int, float]) -> dict[str, ServiceStatus]:
+    there = {name: process.pid for name, (process, _) in running.found(home).items()}
+    names = running.remembered(home / "monitoring")
+    return {name: _service_status(None, there.get(name), memory) for name in names}
 
 
 def _by_name(found: list[psutil.Process]) -> dict[str, int]:

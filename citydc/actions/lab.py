@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from catalogue.errors import BadInputError
 from citydc import console
 from citydc.actions._options import JsonOption, YesOption
 
@@ -59,6 +60,13 @@ def status(*, as_json: JsonOption = False) -> None:
                     for service, one in site["services"].items()
                 ],
             )
+        console.table(
+            ("monitoring", "pid", "since", "MiB"),
+            [
+                (name, *(str(one[key] or "-") for key in ("pid", "since", "memory_mib")))
+                for name, one in found["monitoring"].items()
+            ],
+        )
         kind = "real hosts" if found["real_hosts"] else "servers that boot nothing"
         console.say(f"{len(found['hosts'])} {kind}, {found['memory_mib']:.0f} MiB in all")
     raise typer.Exit(int(not found["up"]))
@@ -67,16 +75,58 @@ def status(*, as_json: JsonOption = False) -> None:
 @app.command("monitor")
 def monitor() -> None:
     """
-    Start Prometheus, Alertmanager and VictoriaMetrics with the city's rules, until lab down.
+    Start the exporters, Prometheus, Alertmanager and VictoriaMetrics, until lab down.
 
-    They scrape the exporters where monitoring/prometheus.yaml says.  Example: citydc lab monitor
+    Called again, it starts what has ended or has something new to know.  Without a deployment there
+    is the energy exporter alone.  Example: citydc lab monitor
     """
+    from citydc import project
     from lab.control import Lab
+    from lab.deployed import outputs
 
-    found = Lab.default().monitor(console.note)
-    console.say(f"Prometheus: http://{found.prometheus}/alerts")
-    console.say(f"Alertmanager: http://{found.alertmanager}/")
-    console.say(f"VictoriaMetrics, which keeps for long: http://{found.store}/vmui/")
+    place = project.find()
+    try:
+        deployed = outputs(place)
+    except BadInputError as problem:
+        console.note(f"what is deployed can't be read: {problem}")
+        deployed = {}
+    found = Lab.default().monitor(deployed, place.secrets, console.note)
+    for what, why in found.lacking.items():
+        console.say(f"Not measured: {what}; {why}")
+    console.say(f"Prometheus: http://{found.servers.prometheus}/alerts")
+    console.say(f"Alertmanager: http://{found.servers.alertmanager}/")
+    console.say(f"VictoriaMetrics, which keeps for long: http://{found.servers.store}/vmui/")
+    console.say("What they know: citydc lab figures")
+
+
+@app.command("figures")
+def figures(
+    *,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Until each site has a PUE, so long.")
+    ] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Show what is measured now: indicators, availability, collectors, headroom, replication.
+
+    Example: citydc lab figures --json
+    """
+    import time
+
+    from citydc.actions._figures import show
+    from lab.control import Lab
+    from lab.monitoring.figures import read, told
+
+    deadline = time.monotonic() + wait
+    found = read(Lab.default().prometheus)
+    while not told(found) and time.monotonic() < deadline:
+        time.sleep(1)
+        found = read(Lab.default().prometheus)
+    if as_json:
+        console.print_json(found)
+    else:
+        show(found)
 
 
 @app.command("overload")
@@ -109,6 +159,46 @@ def relieve(
 
     ended = Lab.default().relieve(site)
     console.say("What overloaded it is gone." if ended else "No UPS was overloaded.")
+
+
+@app.command("halt")
+def halt(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="such as open-data")],
+) -> None:
+    """
+    Stop a service's servers at both sites, as if it had failed, until it is resumed.
+
+    Example: citydc lab halt open-data
+    """
+    from lab.control import Lab
+
+    console.say(f"{service}: {Lab.default().halt(service)} servers are stopped.")
+
+
+@app.command("resume")
+def resume(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="one that was halted")],
+) -> None:
+    """
+    Start the servers that halt stopped.
+
+    Example: citydc lab resume open-data
+    """
+    from lab.control import Lab
+
+    console.say(f"{service}: {Lab.default().resume(service)} servers run again.")
+
+
+@app.command("alarm")
+def alarm() -> None:
+    """
+    Overload a UPS and stop a service until their alerts fire; undo both until all is resolved.
+
+    Takes up to five minutes.  Example: citydc lab alarm
+    """
+    from lab.control import Lab
+
+    Lab.default().alarm(console.say)
 
 
 @app.command("down")

@@ -1,60 +1,48 @@
-"""Prometheus, Alertmanager and VictoriaMetrics: their configuration, start and readiness."""
+"""Prometheus, Alertmanager and VictoriaMetrics: their configuration and commands."""
 
-import dataclasses
-import http.client
-import os
-import subprocess
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from catalogue.errors import OutsideError
 from lab import files
-from lab.openstack import ports, processes
+from lab.monitoring.running import Server
 from lab.openstack.sites import HOST
 
 SOURCE = Path(__file__).resolve().parents[2] / "monitoring"
-PATIENCE_S = 60
 FIRST = 80  # of the main site's ports
-LAST_WORDS = 300
+INTERVAL = "5s"
+
+Jobs = Mapping[str, dict[str, Any]]
+"""By name: where and how Prometheus scrapes it, as its configuration says it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Server:
-    """One of them: its command, and where it says that it is ready."""
-
-    name: str
-    port: int
-    path: str
-    command: tuple[str, ...]
+def at(address: str) -> dict[str, Any]:
+    """Return the job that scrapes an address."""
+    return {"static_configs": [{"targets": [address]}]}
 
 
 class Monitoring:
     """
     The three servers of the lab in `home`, whose first port is `port`.
 
-    With `targets`, the exporters are at these addresses by job, and a job without one is not
-    scraped; without, they are where monitoring/prometheus.yaml says.
+    `jobs` are those of monitoring/prometheus.yaml that have something to scrape.
     """
 
-    def __init__(self, home: Path, port: int, targets: dict[str, str] | None = None) -> None:
-        self._home, self._targets = home, targets
+    def __init__(self, home: Path, port: int, jobs: Jobs) -> None:
+        self._jobs = jobs
         self.folder = home / "monitoring"
         self.prometheus, self.alertmanager, self.store = (
             f"{HOST}:{port + FIRST + number}" for number in range(3)
         )
-        self._ports = [port + FIRST + number for number in range(3)]
 
     def servers(self) -> list[Server]:
         """Return what runs."""
-        prometheus, alertmanager, store = self._ports
         return [
             Server(
                 "victoria-metrics",
-                store,
-                "/health",
+                f"http://{self.store}/health",
                 (
                     "/usr/bin/victoria-metrics",
                     f"-storageDataPath={self.folder / 'victoria-metrics'}",
@@ -66,8 +54,7 @@ class Monitoring:
             ),
             Server(
                 "alertmanager",
-                alertmanager,
-                "/-/ready",
+                f"http://{self.alertmanager}/-/ready",
                 (
                     "/usr/bin/prometheus-alertmanager",
                     f"--config.file={self.folder / 'alertmanager.yaml'}",
@@ -75,11 +62,11 @@ class Monitoring:
                     f"--web.listen-address={self.alertmanager}",
                     "--cluster.listen-address=",
                 ),
+                reads=(self.folder / "alertmanager.yaml",),
             ),
             Server(
                 "prometheus",
-                prometheus,
-                "/-/ready",
+                f"http://{self.prometheus}/-/ready",
                 (
                     "/usr/bin/prometheus",
                     f"--config.file={self.folder / 'prometheus.yaml'}",
@@ -88,68 +75,44 @@ class Monitoring:
                     "--storage.tsdb.retention.size=256MB",
                     f"--web.listen-address={self.prometheus}",
                 ),
+                reads=(self.folder / "prometheus.yaml", *self._rules()),
             ),
         ]
 
-    def start(self) -> None:
-        """Start what doesn't run, with the rules as they are now; return when all are ready."""
-        self.configure()
-        listening = ports.listeners()
-        for server in self.servers():
-            if server.port not in listening:
-                with (self.folder / f"{server.name}.log").open("ab") as log:
-                    subprocess.run(  # noqa: S603  (commands of its own)
-                        ("/usr/bin/setsid", "--fork", *server.command),
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        env={**os.environ, processes.MARK: str(self._home)},
-                        check=True,
-                    )
-        deadline = time.monotonic() + PATIENCE_S
-        for server in self.servers():
-            while not answers(server):
-                if time.monotonic() > deadline:
-                    log_file = self.folder / f"{server.name}.log"
-                    raise OutsideError(
-                        f"{server.name} is not ready after {PATIENCE_S} s",
-                        why=log_file.read_text(errors="replace")[-LAST_WORDS:],
-                        place=str(log_file),
-                    )
-                time.sleep(0.1)
-
     def configure(self) -> None:
-        """Write their configuration: the city's own, at the lab's addresses."""
-        for name in ("prometheus.yaml", "alertmanager.yaml"):
-            data = yaml.safe_load((SOURCE / name).read_text(encoding="utf-8"))
-            if name == "prometheus.yaml":
-                data = self._at_home(data)
-            files.write(self.folder / name, yaml.safe_dump(data, sort_keys=False))
+        """
+        Write their configuration: the city's own, at the lab's addresses and intervals.
+
+        Rules are evaluated as often as all else; what alerts wait for stays as it is.
+        """
+        for source in self._sources():
+            data = yaml.safe_load(source.read_text(encoding="utf-8"))
+            for group in data["groups"]:
+                group.pop("interval", None)
+            text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+            files.write(self.folder / "rules" / source.name, text)
+        routes = (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8")
+        files.write(self.folder / "alertmanager.yaml", routes)
+        data = yaml.safe_load((SOURCE / "prometheus.yaml").read_text(encoding="utf-8"))
+        told = yaml.safe_dump(self._at_home(data), sort_keys=False)
+        files.write(self.folder / "prometheus.yaml", told)
 
     def _at_home(self, data: dict[str, Any]) -> dict[str, Any]:
-        scraped = data["scrape_configs"]
-        if self._targets is not None:
-            scraped = [
-                {**job, "static_configs": [{"targets": [self._targets[job["job_name"]]]}]}
-                for job in scraped
-                if job["job_name"] in self._targets
-            ]
         return {
-            "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
-            "rule_files": [str(SOURCE / "rules" / "*.yaml")],
+            "global": {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL},
+            "rule_files": [str(one) for one in self._rules()],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [self.alertmanager]}]}]},
             "remote_write": [{"url": f"http://{self.store}/api/v1/write"}],
-            "scrape_configs": scraped,
+            "scrape_configs": [
+                {"job_name": job["job_name"], **self._jobs[job["job_name"]]}
+                for job in data["scrape_configs"]
+                if job["job_name"] in self._jobs
+            ],
         }
 
+    def _rules(self) -> list[Path]:
+        return [self.folder / "rules" / one.name for one in self._sources()]
 
-def answers(server: Server) -> bool:
-    """Say whether a server is ready."""
-    connection = http.client.HTTPConnection(HOST, server.port, timeout=5)
-    try:
-        connection.request("GET", server.path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    @staticmethod
+    def _sources() -> list[Path]:
+        return sorted((SOURCE / "rules").glob("*.yaml"))

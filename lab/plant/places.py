@@ -1,20 +1,15 @@
 """Where the devices of a lab listen, and what they ask for."""
 
-import datetime as dt
-import ipaddress
 import secrets
 from pathlib import Path
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 import catalogue
 from catalogue.model import Device
 from exporters.devices.profile import named
 from lab import files
+from lab.certificates import certify
 from lab.openstack.sites import HOST
 
 FIRST_PORT = 23000
@@ -22,7 +17,6 @@ FIRST_PORT = 23000
 CREDENTIALS = "devices.yaml"
 AUTHORITY = "devices-ca.pem"
 CERTIFICATE = "devices.pem"  # with its key
-YEARS = 10
 TCP = frozenset({"modbus", "redfish", "nut", "prometheus"})
 UDP = frozenset({"snmp", "ipmi"})
 
@@ -58,7 +52,7 @@ def prepare(home: Path) -> None:
     """Make the devices' credentials and certificate in the lab's home, unless they are there."""
     credentials = home / CREDENTIALS
     if not (home / CERTIFICATE).exists():
-        _certify(home)
+        certify(home / AUTHORITY, home / CERTIFICATE, "devices of the lab", [HOST])
     if not credentials.exists():
         given = {
             "snmp-v2c": {"community": _secret()},
@@ -80,38 +74,3 @@ def prepare(home: Path) -> None:
 
 def _secret() -> str:
     return secrets.token_hex(8)  # IPMI takes no more than 16 characters
-
-
-def _certify(home: Path) -> None:
-    """Make an authority that signs the controllers' one certificate and is forgotten."""
-    authority = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "devices of the lab")])
-    root = _certificate(name, name, authority.public_key(), ca=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    leaf = _certificate(subject, name, key.public_key(), ca=False)
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    signed = [one.sign(authority, hashes.SHA256()).public_bytes(pem) for one in (root, leaf)]
-    files.write(home / AUTHORITY, signed[0].decode())
-    files.write(home / CERTIFICATE, (secret + signed[1]).decode())
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, ca: bool
-) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
-    found = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=365 * YEARS))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-    )
-    if not ca:
-        address = x509.IPAddress(ipaddress.ip_address(HOST))
-        found = found.add_extension(x509.SubjectAlternativeName([address]), critical=False)
-    return found

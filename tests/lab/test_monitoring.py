@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import os
 import re
 import subprocess
 import threading
@@ -17,7 +18,8 @@ import yaml
 from lab_helpers import new_lab, wait_for
 
 from lab import packages
-from lab.monitoring.servers import Monitoring
+from lab.monitoring import running
+from lab.monitoring.servers import Monitoring, at
 from lab.openstack import processes
 from monitoring import boards, limits
 
@@ -78,7 +80,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, exporter: str) -> Iterator
     """Give the servers, with days of history."""
     packages.ensure(packages.MONITORING, print)
     home = tmp_path_factory.mktemp("monitoring") / "home"
-    found = Monitoring(home, new_lab(home).port, {"citydc-energy": exporter})
+    found = Monitoring(home, new_lab(home).port, {"citydc-energy": at(exporter)})
     now, scraped = Exporter.began, f'job="citydc-energy",instance="{exporter}"'
     found.folder.mkdir(parents=True, mode=0o700)
     past = found.folder / "history.txt"
@@ -88,7 +90,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory, exporter: str) -> Iterator
         ["promtool", "tsdb", "create-blocks-from", "openmetrics", past, blocks],
         check=True, capture_output=True,
     )  # fmt: skip
-    found.start()
+    found.configure()
+    running.start(home, found.folder, found.servers(), os.environ)
     try:
         imported = requests.post(
             f"http://{found.store}/api/v1/import/prometheus",
