@@ -53,10 +53,11 @@ def test_groups_hold_the_resolved_flows_and_nothing_else(site: str, graph: Graph
     """Each rule is one of a flow's; groups start without neutron's own."""
     open_ = flows.resolve(city(), city().sites[site], Profile.LAB)
     wanted = {
-        (f"SecGroup/{group}", rule.direction, *rule.of(prefix.version), str(prefix))
+        (f"SecGroup/{group}", rule.direction, *rule.of(version), str(prefix))
         for group, rules in [*open_.groups.items(), ("baseline", open_.baseline)]
         for rule in rules
-        for prefix in (*rule.ipv4, *rule.ipv6)
+        for version, prefixes in ((4, rule.ipv4), (6, rule.ipv6))
+        for prefix in prefixes
     }
     found = {
         (
