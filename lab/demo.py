@@ -24,13 +24,14 @@ from citydc import console, imaging, project
 from infra import parity
 from infra.graph import Graph
 from infra.outputs import Outputs
+from lab import deployed
 from lab.control import Lab
+from lab.deployed import SITES
 from lab.engine import Engine
 from playbooks.inventory import inventory
 from policies import sources
 
 CITYDC = Path(sys.executable).with_name("citydc")
-SITES = ("main", "backup")
 LAB = {
     "The lab: two OpenStack sites on this machine": ("lab", "up"),
     "The catalogue: is it sound?": ("check",),
@@ -48,6 +49,9 @@ VERIFY = {
     "The main site's hosts: has each every control?": ("verify", "main"),
     "The backup site's hosts: has each every control?": ("verify", "backup"),
 }
+MONITOR = {"Meters, probes and alerts": ("lab", "monitor")}
+ALARM = {"Two alerts: an overloaded UPS, and a service that is stopped": ("lab", "alarm")}
+FIGURES = {"What is measured": ("lab", "figures", "--wait", "180")}
 
 
 def main() -> int:
@@ -63,6 +67,9 @@ def main() -> int:
         steps.run_together(DEPLOY)
         if real_hosts:
             _hosts(place, steps)
+        steps.run(MONITOR)
+        _alarm(steps)
+        steps.run(FIGURES)
         console.heading("What there is now")
         _summary(place, steps.seconds, real_hosts=real_hosts)
     except StepError as failed:
@@ -152,20 +159,28 @@ def _hosts(place: project.Project, steps: Steps) -> None:
     record.write_text(wanted)
 
 
+def _alarm(steps: Steps) -> None:
+    """Put the alerts to the test, once in a lab's life."""
+    record = Lab.default().home / "monitoring" / "alarmed"
+    if record.exists():
+        console.say(
+            "\nThe alerts fired and were resolved before: citydc lab alarm tries them again."
+        )
+        return
+    steps.run(ALARM)
+    record.touch()
+
+
 def _fingerprint(place: project.Project) -> str:
     """Return what stands for all that the hosts are configured by."""
     found = hashlib.sha256(imaging.digest().encode())
     for site in SITES:
         known = catalogue.load(place.catalogue(site))
-        hosts = inventory(Outputs.model_validate(_engine(place, site).outputs()), known)
+        hosts = inventory(Outputs.model_validate(deployed.engine(place, site).outputs()), known)
         own = place.folder / f"hosts.{site}.yaml"
         found.update(json.dumps(hosts, sort_keys=True).encode())
         found.update(own.read_bytes() if own.exists() else b"")
     return found.hexdigest()
-
-
-def _engine(place: project.Project, site: str) -> Engine:
-    return Engine(place.folder, site, place.backend_url, place.passphrase())
 
 
 def keep_to_the_lab(place: project.Project) -> None:
@@ -198,7 +213,7 @@ def _passphrase(place: project.Project) -> Path:
 
 
 def _summary(place: project.Project, seconds: dict[str, float], *, real_hosts: bool) -> None:
-    engines = {site: _engine(place, site) for site in SITES}
+    engines = {site: deployed.engine(place, site) for site in SITES}
     outputs = {site: Outputs.model_validate(engine.outputs()) for site, engine in engines.items()}
     graphs = {site: graph(engine) for site, engine in engines.items()}
     city = catalogue.load().city
@@ -269,6 +284,7 @@ def _next_steps(*, real_hosts: bool) -> None:
 To look further:
     export PATH={CITYDC.parent}:$PATH{passphrase}
     citydc lab status        what runs, where, since when
+    citydc lab figures       what is measured now
     citydc preview main      nothing to change
     citydc drift main        after a change made by hand: what differs
 {hosts}    export OS_CLIENT_CONFIG_FILE={Lab.default().clouds_file}
