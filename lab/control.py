@@ -278,28 +278,29 @@ class Lab:
             self._require_running()
             from lab.openstack import halting  # noqa: PLC0415  (slow to import)
 
-            stopped = halting.halt(self._sites(), service)
-            count = sum(map(len, stopped.values()))
+            found = halting.running(self._sites(), service)
+            count = sum(map(len, found.values()))
             if not count:
                 raise BadInputError(
                     f'no server of a service "{service}" runs', remedy="citydc lab status --json"
                 )
-            files.write(self._halted(service), json.dumps(stopped))
+            files.write(self._halted(service), json.dumps(found))
+            halting.halt(self._sites(), found)
         return count
 
     def resume(self, service: str) -> int:
-        """Start what `halt` stopped; say how many servers.  Raise BadInputError, OutsideError."""
+        """Start what `halt` stopped; say how many servers.  Raise OutsideError."""
         with self._locked():
             self._require_running()
             from lab.openstack import halting  # noqa: PLC0415  (slow to import)
 
             record = self._halted(service)
             if not record.exists():
-                raise BadInputError(f'the service "{service}" was not halted')
-            stopped = json.loads(record.read_text())
-            halting.resume(self._sites(), stopped)
+                return 0
+            found = json.loads(record.read_text())
+            halting.resume(self._sites(), found)
             record.unlink()
-        return sum(map(len, stopped.values()))
+        return sum(map(len, found.values()))
 
     def alarm(self, say: Progress) -> None:
         """

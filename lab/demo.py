@@ -26,12 +26,12 @@ from infra.graph import Graph
 from infra.outputs import Outputs
 from lab import deployed
 from lab.control import Lab
-from lab.deployed import SITES
 from lab.engine import Engine
 from playbooks.inventory import inventory
 from policies import sources
 
 CITYDC = Path(sys.executable).with_name("citydc")
+SITES = ("main", "backup")
 LAB = {
     "The lab: two OpenStack sites on this machine": ("lab", "up"),
     "The catalogue: is it sound?": ("check",),

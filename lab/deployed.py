@@ -4,8 +4,7 @@ from typing import Any
 
 from citydc.project import Project
 from lab.engine import Engine
-
-SITES = ("main", "backup")
+from lab.openstack.sites import NAMES
 
 
 def engine(place: Project, site: str) -> Engine:
@@ -15,5 +14,5 @@ def engine(place: Project, site: str) -> Engine:
 
 def outputs(place: Project) -> dict[str, dict[str, Any]]:
     """Return the outputs of the stacks that are deployed, by site.  Raise as `engine`."""
-    found = {site: engine(place, site).outputs() for site in SITES}
+    found = {site: engine(place, site).outputs() for site in NAMES}
     return {site: one for site, one in found.items() if one}

@@ -1,7 +1,7 @@
 """The figures that the lab's Prometheus knows, as tables."""
 
 from citydc import console
-from lab.monitoring.figures import Availability, Figures, Indicator
+from lab.monitoring.figures import Figures, Indicator
 
 UNITS = {"WUE": " L/kWh", "CUE": " kg/kWh"}
 
@@ -21,8 +21,8 @@ def show(found: Figures) -> None:
                     one["service"],
                     one["family"],
                     one["now"] or "-",
-                    _ratio(one, "gross"),
-                    _ratio(one, "net"),
+                    _ratio(one["gross"]),
+                    _ratio(one["net"]),
                 )
                 for one in found["availability"]
             ],
@@ -75,8 +75,7 @@ def _indicator(one: Indicator) -> tuple[str, ...]:
     )
 
 
-def _ratio(one: Availability, kind: str) -> str:
-    found = one["gross"] if kind == "gross" else one["net"]
+def _ratio(found: tuple[float, float, float] | None) -> str:
     if found is None:
         return "-"
     value, lower, upper = found

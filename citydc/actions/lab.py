@@ -186,7 +186,8 @@ def resume(
     """
     from lab.control import Lab
 
-    console.say(f"{service}: {Lab.default().resume(service)} servers run again.")
+    started = Lab.default().resume(service)
+    console.say(f"{service}: {started} servers run again." if started else "It was not halted.")
 
 
 @app.command("alarm")

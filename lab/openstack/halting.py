@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import time
+from collections.abc import Callable
 from typing import Any
 
 from keystoneauth1.exceptions import ClientException
@@ -12,24 +13,33 @@ from lab.openstack import clouds
 from lab.openstack.sites import Site
 
 PATIENCE_S = 120
-Stopped = dict[str, list[str]]
-"""Servers' ids by site."""
+Servers = dict[str, list[str]]
+"""Their ids by site."""
 
 
-def halt(sites: list[Site], service: str) -> Stopped:
-    """Stop the service's servers that run; return which they were.  Raise OutsideError."""
-    return _everywhere(sites, lambda site: _halt(site, service))
+def running(sites: list[Site], service: str) -> Servers:
+    """Return the service's servers that run.  Raise OutsideError."""
+    return dict(_everywhere(sites, lambda compute, site: (site.name, _running(compute, service))))
 
 
-def resume(sites: list[Site], stopped: Stopped) -> None:
-    """Start these servers.  Raise OutsideError if one does not come up."""
-    _everywhere(sites, lambda site: _resume(site, stopped.get(site.name, [])))
+def halt(sites: list[Site], servers: Servers) -> None:
+    """Stop these servers.  Raise OutsideError if one does not stop."""
+    _everywhere(sites, lambda compute, site: _halt(compute, servers[site.name]))
 
 
-def _everywhere(sites: list[Site], work: Any) -> Stopped:
+def resume(sites: list[Site], servers: Servers) -> None:
+    """Start those of these servers that are stopped.  Raise OutsideError if one does not start."""
+    _everywhere(sites, lambda compute, site: _resume(compute, servers[site.name]))
+
+
+def _everywhere(sites: list[Site], work: Callable[[Any, Site], Any]) -> list[Any]:
+    def at(site: Site) -> Any:
+        with clouds.connect(site) as cloud:
+            return work(cloud.compute, site)
+
     try:
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            return dict(zip([one.name for one in sites], pool.map(work, sites), strict=True))
+            return list(pool.map(at, sites))
     except (SDKException, ClientException) as error:
         raise OutsideError(
             "the compute service refused",
@@ -38,28 +48,25 @@ def _everywhere(sites: list[Site], work: Any) -> Stopped:
         ) from error
 
 
-def _halt(site: Site, service: str) -> list[str]:
-    with clouds.connect(site) as cloud:
-        compute: Any = cloud.compute
-        found = [
-            one.id
-            for one in compute.servers(all_projects=True, status="ACTIVE")
-            if (one.metadata or {}).get("service") == service
-        ]
-        for one in found:
-            compute.stop_server(one)
-        _wait(compute, found, "SHUTOFF")
-        return found
+def _running(compute: Any, service: str) -> list[str]:
+    return [
+        one.id
+        for one in compute.servers(all_projects=True, status="ACTIVE")
+        if (one.metadata or {}).get("service") == service
+    ]
 
 
-def _resume(site: Site, stopped: list[str]) -> list[str]:
-    with clouds.connect(site) as cloud:
-        compute: Any = cloud.compute
-        for one in stopped:
-            if compute.get_server(one).status == "SHUTOFF":
-                compute.start_server(one)
-        _wait(compute, stopped, "ACTIVE")
-        return stopped
+def _halt(compute: Any, servers: list[str]) -> None:
+    for one in servers:
+        compute.stop_server(one)
+    _wait(compute, servers, "SHUTOFF")
+
+
+def _resume(compute: Any, servers: list[str]) -> None:
+    for one in servers:
+        if compute.get_server(one).status == "SHUTOFF":
+            compute.start_server(one)
+    _wait(compute, servers, "ACTIVE")
 
 
 def _wait(compute: Any, servers: list[str], status: str) -> None:
