@@ -3,11 +3,11 @@ What is probed: every port of every service at every site, in both families, and
 
 All follows from the catalogue, the stacks' outputs and `probes.yaml`; a service's file that is
 added needs no more.  A service is as good as what others call of it: ports that only its own
-components call are probed, but not counted, unless it has no others.
+components call are probed, but not counted, unless no others of it are deployed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -139,12 +139,24 @@ class Plan:
 
 def plan(catalogue: Catalogue, stacks: Iterable[Outputs], rules: Rules) -> Plan:
     """Return what is probed of the stacks."""
+    stacks = list(stacks)
+    deployed = {
+        (one.service, one.component, one.name) for outputs in stacks for one in outputs.endpoints
+    }
+    entries = {
+        service.id: {
+            (part, listen)
+            for part, listen in _entries(service)
+            if (service.id, part, listen) in deployed
+        }
+        for service in catalogue.services.values()
+    }
     targets: dict[str, Target] = {}
     services: dict[tuple[str, Family], dict[str, list[Alternatives]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for outputs in stacks:
-        for group in _groups(catalogue, outputs, rules):
+        for group in _groups(catalogue, outputs, rules, entries):
             targets |= {one.id: one for one in group.targets}
             if group.counted and group.targets:
                 first = group.targets[0]
@@ -167,7 +179,12 @@ class _Group:
     counted: bool
 
 
-def _groups(catalogue: Catalogue, outputs: Outputs, rules: Rules) -> Iterator[_Group]:
+def _groups(
+    catalogue: Catalogue,
+    outputs: Outputs,
+    rules: Rules,
+    entries: Mapping[str, Collection[tuple[str, str]]],
+) -> Iterator[_Group]:
     site = outputs.site
     domain = f"{site}.{catalogue.city.domain}".rstrip(".")
     name_servers = {
@@ -179,7 +196,6 @@ def _groups(catalogue: Catalogue, outputs: Outputs, rules: Rules) -> Iterator[_G
         )
         for family in FAMILIES
     }
-    entries = {service.id: set(_entries(service)) for service in catalogue.services.values()}
     for endpoint in outputs.endpoints:
         service = catalogue.services[endpoint.service]
         part = next(one for one in recovery.parts(service) if one.id == endpoint.component)

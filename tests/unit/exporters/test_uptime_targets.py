@@ -104,10 +104,11 @@ def test_every_port_of_the_city_is_probed_or_left_out_with_a_reason() -> None:
                 assert (rules.rule(part, listen) is None) == left_out, (service.id, listen.id)
 
 
-def test_every_service_of_the_city_is_counted_in_both_families() -> None:
-    """No service goes unmeasured in production, at the main site."""
+@pytest.mark.parametrize("profile", Profile)
+def test_every_service_of_the_city_is_counted_in_both_families(profile: Profile) -> None:
+    """No service goes unmeasured at the main site, even where its entry is not deployed."""
     known = catalogue.load()
-    plan = targets.plan(known, [outputs(known, "main")], targets.load())
+    plan = targets.plan(known, [outputs(known, "main", profile)], targets.load())
     assert set(plan.services) == {
         (service, family) for service in known.services for family in targets.FAMILIES
     }
