@@ -22,7 +22,13 @@ from lab.hosts.host import Host
 from lab.openstack import debian, fabric, management, processes
 from lab.openstack.sites import LOGIN, Site
 
-NEEDS = (packages.HOSTS, packages.SWITCH, packages.ROUTERS, packages.MIRROR)
+NEEDS = (
+    packages.HOSTS,
+    packages.SWITCH,
+    packages.ROUTERS,
+    packages.BALANCERS,
+    packages.MIRROR,
+)
 TUN = Path("/dev/net/tun")
 SHUTDOWN_S = 5
 

@@ -91,7 +91,12 @@ ROUTERS = Need(
     ),
     ("radvd.service",),
 )
-
+BALANCERS = Need(
+    "the lab's load balancers",
+    ("haproxy",),
+    ("/usr/sbin/haproxy",),
+    ("haproxy.service",),
+)
 MIRROR = Need(
     "the lab's package mirror",
     ("apt-cacher-ng",),

@@ -23,7 +23,8 @@ def attach(site: Site, network: Any, port: Any, space: str) -> None:
 
     `network` is openstacksdk's way to neutron, as an administrator; `port` is of its kind.
     """
-    network.update_port(port, admin_state_up=True, binding_host_id=site.network_host)
+    if not port.is_admin_state_up or port.binding_host_id != site.network_host:
+        network.update_port(port, admin_state_up=True, binding_host_id=site.network_host)
     mtu = network.get_network(port.network_id).mtu
     switch = plugging.switch_of(site)
     machine.make_namespace(space)

@@ -396,12 +396,13 @@ def _octavia(site: Site) -> Sections:
     return {
         "api_settings": {
             "api_base_uri": site.url("octavia"),
-            "enabled_provider_drivers": "citydc:accepts everything",
+            "enabled_provider_drivers": "citydc:the lab's own",
             "default_provider_driver": "citydc",
         },
         "certificates": {"cert_manager": "barbican_cert_manager"},
         "service_auth": client(site),
         "neutron": client(site),
+        "networking": {"use_remote_group_for_lb_peer_ports": "true"},
         "driver_agent": {
             "status_socket_path": state / "status.sock",
             "stats_socket_path": state / "stats.sock",

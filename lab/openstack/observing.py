@@ -73,7 +73,9 @@ def _port(site: Site, network: Any) -> Any:
             remedy=f"citydc deploy {site.name}",
         )
     for port in network.ports(network_id=there.id, device_owner=OBSERVER):
-        return network.update_port(port, security_group_ids=groups)
+        if set(port.security_group_ids) != set(groups):
+            network.update_port(port, security_group_ids=groups)
+        return port
     return network.create_port(
         network_id=there.id,
         name=f"{NETWORK}-observer",

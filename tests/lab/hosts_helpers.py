@@ -64,6 +64,45 @@ class Agency:
         )
         return self.servers[name]
 
+    def add_network(self, name: str, number: int) -> Any:
+        """Make a network with 10.7N.0.0/24 and 2001:db8:7e57:N::/64 on the router."""
+        net = self.cloud.network
+        network, prefix = net.create_network(name=name), f"2001:db8:7e57:{number}"
+        subnets = [
+            net.create_subnet(network_id=network.id, ip_version=4, cidr=f"10.7{number}.0.0/24"),
+            net.create_subnet(
+                network_id=network.id,
+                ip_version=6,
+                cidr=f"{prefix}::/64",
+                gateway_ip=f"{prefix}::1",
+                ipv6_address_mode="dhcpv6-stateful",
+                ipv6_ra_mode="dhcpv6-stateful",
+            ),
+        ]
+        for subnet in subnets:
+            net.add_interface_to_router(self.router, subnet_id=subnet.id)
+        return network
+
+    def remove_network(self, network: Any) -> None:
+        """Remove a network from the router and whole."""
+        net = self.cloud.network
+        for subnet in net.subnets(network_id=network.id):
+            net.remove_interface_from_router(self.router, subnet_id=subnet.id)
+        net.delete_network(network)
+
+    def allow(self, group: str, port: int, *prefixes: str) -> None:
+        """Let the prefixes reach a port of the group's hosts."""
+        for prefix in prefixes:
+            self.cloud.network.create_security_group_rule(
+                security_group_id=self.cloud.network.find_security_group(group).id,
+                direction="ingress",
+                ethertype="IPv6" if ":" in prefix else "IPv4",
+                protocol="tcp",
+                port_range_min=port,
+                port_range_max=port,
+                remote_ip_prefix=prefix,
+            )
+
     def ready(self, name: str) -> None:
         """Wait until the host is active and answers ssh, and note its key."""
         server = settled(self.cloud.compute.get_server, self.servers[name], "active")
@@ -132,23 +171,9 @@ def _provide(made: Agency, public: str) -> None:
             visibility="public",
         )
     compute.create_keypair(name="tests", public_key=public)
-    made.network = net.create_network(name="inside")
-    prefix = f"2001:db8:7e57:{number}"
-    subnets = [
-        net.create_subnet(network_id=made.network.id, ip_version=4, cidr=f"10.7{number}.0.0/24"),
-        net.create_subnet(
-            network_id=made.network.id,
-            ip_version=6,
-            cidr=f"{prefix}::/64",
-            gateway_ip=f"{prefix}::1",
-            ipv6_address_mode="dhcpv6-stateful",
-            ipv6_ra_mode="dhcpv6-stateful",
-        ),
-    ]
     outside = net.find_network("external")
     made.router = net.create_router(name="edge", external_gateway_info={"network_id": outside.id})
-    for subnet in subnets:
-        net.add_interface_to_router(made.router, subnet_id=subnet.id)
+    made.network = made.add_network("inside", number)
     groups = {name: net.create_security_group(name=name) for name in GROUPS}
     for name, rules in GROUPS.items():
         for port, caller in rules:
@@ -172,10 +197,8 @@ def _remove(made: Agency) -> None:
         compute.wait_for_delete(server, wait=LIMIT_S, interval=0.2)
     for address in net.ips():
         net.delete_ip(address)
-    for subnet in net.subnets(network_id=made.network.id):
-        net.remove_interface_from_router(made.router, subnet_id=subnet.id)
+    made.remove_network(made.network)
     net.delete_router(made.router)
-    net.delete_network(made.network)
     for group in net.security_groups():
         if group.name in GROUPS:
             net.delete_security_group(group)

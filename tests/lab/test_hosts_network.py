@@ -8,6 +8,7 @@ import contextlib
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,16 +21,20 @@ from keystoneauth1.exceptions import ClientException
 from lab_helpers import LIMIT_S, LabOfTests, delete_volume, new_lab, settled, wait_for
 
 from lab.hosts import machine
-from lab.hosts.command import CommandError
-from lab.openstack import fabric, processes
+from lab.hosts.command import CommandError, run
+from lab.openstack import fabric, management, observing, processes, sites
+from lab.openstack.observing import Place
+from lab.openstack.sites import Site
 
 pytestmark = pytest.mark.hosts
 
+OBSERVERS = ["10.73.0.0/24", "2001:db8:7e57:3::/64"]
+INSIDE = ["10.71.0.0/24", "2001:db8:7e57:1::/64"]
 FAMILIES = pytest.mark.parametrize("version", [4, 6])
 SERVE = """
 import socket, sys, threading
 for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-    for port in (5432, 8080):
+    for port in (5432, 8080, 9090):
         door = socket.socket(family)
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -38,8 +43,17 @@ for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
         door.listen()
         def answer(door=door):
             while True:
-                door.accept()[0].close()
+                visit = door.accept()[0]
+                visit.sendall(socket.gethostname().encode())
+                visit.close()
         threading.Thread(target=answer).start()
+"""
+
+UNIT = """
+[Service]
+ExecStart=/usr/bin/python3 /opt/serve.py
+[Install]
+WantedBy=multi-user.target
 """
 
 
@@ -65,10 +79,99 @@ def shop(hosted: LabOfTests, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for name in ("bastion", "app", "db"):
             made.ready(name)
         for name in ("app", "db"):
-            made.ssh(name, f"setsid -f python3 -c '{SERVE}' > /dev/null 2>&1 < /dev/null")
-            listens = "ss -Hltn sport = :8080"
-            wait_for(lambda: "[::]" in (made.try_ssh(name, listens) or ""))  # noqa: B023  called at once
+            serve(made, name)
         yield made
+
+
+def serve(made: Agency, name: str) -> None:
+    """Have a host answer with its name on the ports of SERVE, whenever it is on."""
+    made.ssh(name, f"sudo tee /opt/serve.py > /dev/null << 'END'\n{SERVE}\nEND")
+    made.ssh(name, f"sudo tee /etc/systemd/system/serve.service << 'END'\n{UNIT}\nEND")
+    made.ssh(name, "sudo systemctl enable --now serve")
+    listens = "ss -Hltn sport = :9090"
+    wait_for(lambda: "[::]" in (made.try_ssh(name, listens) or ""))
+
+
+@pytest.fixture(scope="module")
+def watched(hosted: LabOfTests, shop: Agency) -> Iterator[Site]:
+    """Give the main site with a network to observe from, which may call the application."""
+    site = sites.load(hosted.home, hosted.port, hosts=True)[0]
+    network = shop.add_network(observing.NETWORK, 3)
+    groups = [shop.cloud.network.create_security_group(name=name) for name in observing.GROUPS]
+    shop.allow("app", 8080, *OBSERVERS)
+    yield site
+    observing.place(site)
+    for group in groups:  # in spite of the place
+        shop.cloud.network.delete_security_group(group)
+    shop.remove_network(network)
+    observing.remove(site)
+    assert not (machine.NAMESPACES / fabric.part_of(site, "observer")).exists()
+
+
+@pytest.fixture
+def observer(watched: Site) -> Place:
+    """Give the site's place: it is gone with a lab that was down."""
+    return observing.place(watched)
+
+
+@pytest.fixture(scope="module")
+def balancer(shop: Agency, watched: Site) -> Iterator[Any]:
+    """Give a balancer with both families that spreads over the application and the database."""
+    balancers, net = shop.cloud.load_balancer, shop.cloud.network
+    subnets = {one.ip_version: one.id for one in net.subnets(network_id=shop.network.id)}
+    for group in ("app", "db"):
+        shop.allow(group, 9090, *INSIDE)
+    made = balancers.create_load_balancer(
+        name="front", vip_subnet_id=subnets[4], additional_vips=[{"subnet_id": subnets[6]}]
+    )
+    common: dict[str, Any] = {"name": "front", "protocol": "TCP"}
+    active(shop, made)
+    listener = balancers.create_listener(
+        load_balancer_id=made.id, protocol_port=9090, allowed_cidrs=OBSERVERS, **common
+    )
+    active(shop, made)
+    pool = balancers.create_pool(listener_id=listener.id, lb_algorithm="ROUND_ROBIN", **common)
+    active(shop, made)
+    balancers.create_health_monitor(pool_id=pool.id, type="TCP", delay=1, timeout=1, max_retries=2)
+    for name, version in (("app", 4), ("db", 6)):
+        active(shop, made)
+        balancers.create_member(
+            pool.id, name=name, address=shop.address(name, version), protocol_port=9090
+        )
+    yield active(shop, made)
+    balancers.delete_load_balancer(made.id, cascade=True)
+    wait_for(lambda: not list(machine.NAMESPACES.glob(fabric.part_of(watched, "balancer-*"))))
+
+
+def active(shop: Agency, balancer: Any) -> Any:
+    """Give the balancer once what was asked of it is done."""
+
+    def look() -> Any:
+        found = shop.cloud.load_balancer.get_load_balancer(balancer.id)
+        assert found.provisioning_status != "ERROR"
+        return found if found.provisioning_status == "ACTIVE" else None
+
+    return wait_for(look)
+
+
+def asked(observer: Place, address: str, port: int) -> str | None:
+    """Give what the observer hears from a port within two seconds; None when it does not."""
+    heard = f'socket.create_connection(("{address}", {port}), 2).recv(99).decode()'
+    program = (sys.executable, "-c", f"import socket; print({heard})")
+    with contextlib.suppress(CommandError):
+        return machine.inside(observer.namespace, *program).strip()
+    return None
+
+
+def addresses(balancer: Any) -> dict[int, str]:
+    """Give the balancer's address of each family."""
+    return {4: balancer.vip_address, 6: balancer.additional_vips[0]["ip_address"]}
+
+
+def members(shop: Agency) -> dict[str, str]:
+    """Give the members' operating status by name."""
+    pool = shop.cloud.load_balancer.find_pool("front")
+    return {one.name: one.operating_status for one in shop.cloud.load_balancer.members(pool.id)}
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +284,65 @@ def test_floating_address_reaches_its_host(shop: Agency) -> None:
     assert shop.cloud.network.get_ip(floating.id).status == "ACTIVE"
     shop.cloud.network.delete_ip(floating)
     wait_for(lambda: shop.try_ssh("bastion", "hostname", to=address) is None)
+
+
+@FAMILIES
+def test_observer_reaches_what_a_group_lets_it(shop: Agency, observer: Place, version: int) -> None:
+    """From its place a host's port is reached that the host's group opens to it, and no other."""
+    assert wait_for(lambda: asked(observer, shop.address("app", version), 8080)) == "app"
+    assert asked(observer, shop.address("app", version), 5432) is None
+    assert asked(observer, shop.address("db", version), 8080) is None
+
+
+def test_observer_is_reached_from_the_machine_alone(hosted: LabOfTests, observer: Place) -> None:
+    """The machine reaches it on the management network; what is outside the site does not."""
+    ping = ("ping", "-c1", "-W2", str(observer.address))
+    assert "1 received" in run(*ping)
+    with pytest.raises(CommandError, match="failed"):
+        machine.inside(fabric.name(hosted.home, "world"), *ping)
+
+
+@FAMILIES
+def test_balancer_spreads_over_its_members(observer: Place, balancer: Any, version: int) -> None:
+    """Connections go to one and to the other."""
+    address = addresses(balancer)[version]
+    wait_for(lambda: {asked(observer, address, 9090) for _ in range(4)} == {"app", "db"})
+
+
+def test_balancer_hears_its_callers_alone(shop: Agency, balancer: Any) -> None:
+    """Others do not get in, unless their prefix is added."""
+    for callers, hears in (OBSERVERS, False), ([*OBSERVERS, *INSIDE], True), (OBSERVERS, False):
+        listener = shop.cloud.load_balancer.find_listener("front")
+        shop.cloud.load_balancer.update_listener(listener, allowed_cidrs=callers)
+        active(shop, balancer)
+        for address in addresses(balancer).values():
+            wait_for(lambda: connects(shop, "app", address, 9090) is hears)  # noqa: B023  called at once
+
+
+def test_dead_member_is_left_out(shop: Agency, observer: Place, balancer: Any) -> None:
+    """The monitor finds it, octavia says so, the other has all; alive again, it has its share."""
+    address = addresses(balancer)[6]
+    wait_for(lambda: members(shop) == {"app": "ONLINE", "db": "ONLINE"})
+    shop.ssh("db", "sudo systemctl stop serve")
+    wait_for(lambda: members(shop) == {"app": "ONLINE", "db": "ERROR"})
+    assert [asked(observer, address, 9090) for _ in range(4)] == ["app"] * 4
+    found = shop.cloud.load_balancer.get_load_balancer(balancer.id)
+    assert found.operating_status == "DEGRADED"
+    shop.ssh("db", "sudo systemctl start serve")
+    wait_for(lambda: members(shop) == {"app": "ONLINE", "db": "ONLINE"})
+    wait_for(lambda: {asked(observer, address, 9090) for _ in range(4)} == {"app", "db"})
+
+
+def test_balancer_says_what_it_can_not_do(shop: Agency, balancer: Any) -> None:
+    """A listener for UDP is an error, and the balancer goes on."""
+    balancers = shop.cloud.load_balancer
+    listener = balancers.create_listener(
+        name="udp", load_balancer_id=balancer.id, protocol="UDP", protocol_port=53
+    )
+    wait_for(lambda: balancers.get_listener(listener.id).provisioning_status == "ERROR")
+    active(shop, balancer)
+    balancers.delete_listener(listener)
+    active(shop, balancer)
 
 
 @pytest.mark.parametrize("kind", ["SOFT", "HARD"])
@@ -329,13 +491,17 @@ def test_nothing_listens_on_the_machine_beyond_loopback(hosted: LabOfTests, shop
     assert heard == {"127.0.0.1"}
 
 
-def test_lab_that_was_down_comes_back_with_its_hosts(hosted: LabOfTests, shop: Agency) -> None:
-    """Down, no host and no network is left; up, the hosts are there with disks and addresses."""
+def test_lab_that_was_down_comes_back_with_its_hosts(
+    hosted: LabOfTests, shop: Agency, watched: Site, balancer: Any
+) -> None:
+    """Down, nothing is left; up, hosts have disks and addresses, the balancer answers."""
     shop.ssh("app", "echo down | sudo tee /var/down; sync")
     hosted.down()
     assert _left(hosted) == []
     hosted.up()
     assert wait_for(lambda: shop.try_ssh("app", "cat /var/down")) == "down\n"
+    observer = observing.place(watched)
+    assert wait_for(lambda: asked(observer, addresses(balancer)[6], 9090))
 
 
 def test_first_process_that_is_killed_leaves_a_lab_that_comes_back(
@@ -354,6 +520,8 @@ def test_first_process_that_is_killed_leaves_a_lab_that_comes_back(
 def _left(lab: LabOfTests) -> list[Any]:
     """Give what there is of the lab on the machine: namespaces, processes, mounts, loop devices."""
     spaces = [path.name for path in machine.NAMESPACES.glob(f"{fabric.name(lab.home, '')}*")]
+    spaces += [path.name for path in machine.REGISTRY.rglob(f"{fabric.name(lab.home, '')}*")]
+    interfaces = Path("/sys/class/net").glob(management.interface(lab.home))
     mounts = [
         line for line in Path("/proc/mounts").read_text().splitlines() if str(lab.home) in line
     ]
@@ -362,4 +530,4 @@ def _left(lab: LabOfTests) -> list[Any]:
     alive = [name for name in hosts if machine.is_populated(name)]
     there = [name for name in hosts if (machine.NAMESPACES / name).exists()]
     devices = [line for line in loops.splitlines() if str(lab.home) in line]
-    return [*spaces, *mounts, *devices, *alive, *there, *processes.of(lab.home)]
+    return [*spaces, *interfaces, *mounts, *devices, *alive, *there, *processes.of(lab.home)]

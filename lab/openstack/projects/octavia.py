@@ -1,4 +1,4 @@
-"""Load balancers that are there in name only."""
+"""Load balancers: in name only, or on a site with hosts, by HAProxy."""
 # octavia has no types.
 # mypy: disable-error-code="import-untyped"
 
@@ -10,7 +10,7 @@ from octavia.common import constants
 from octavia.db import base_models, models
 from sqlalchemy import orm
 
-import lab.openstack.lb  # noqa: F401  (loaded once for all sites)
+from lab.openstack import lb
 from lab.openstack.project import Project
 from lab.openstack.sites import Site
 
@@ -66,9 +66,11 @@ def _sync(site: Site) -> None:
 
 
 def _start(site: Site) -> Any:
-    return octavia.api.app.setup_app(
+    app = octavia.api.app.setup_app(
         argv=["octavia", "--config-file", str(site.etc / "octavia/octavia.conf")]
     )
+    lb.start(site)
+    return app
 
 
 PROJECT = Project(databases=("octavia",), sync=_sync, start=_start)
