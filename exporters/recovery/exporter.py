@@ -107,6 +107,7 @@ class RecoveryExporter:
         self._writers = {
             one for several in self._servers.values() for one in several if one.role == "primary"
         }
+        self._records: dict[tuple[str, str], list[records.Records]] = {}
         self._told: dict[str, str] = {}
 
     def families(self) -> Iterable[Family]:
@@ -143,6 +144,7 @@ class RecoveryExporter:
         was written after it was asked.
         """
         written: int | None = None
+        told = []
         for server in sorted(servers, key=lambda one: one not in self._writers):
             status = await self._status(server)
             if status and not status.follows:
@@ -151,6 +153,9 @@ class RecoveryExporter:
             else:
                 self._writers.discard(server)
             self._show(server, status, written)
+            if status and status.records:
+                told.append(status.records)
+        self._records[servers[0].service, servers[0].database] = told
 
     async def _status(self, server: Server) -> Status | None:
         user, secret = self._sources.user or "", self._sources.password
@@ -175,13 +180,12 @@ class RecoveryExporter:
             metrics.lag.set(labels, lag)
 
     def _look(self) -> None:
-        """Read the records and the journal."""
+        """Show what was told of backups and restores or lies in the folder, and the journal."""
         metrics = self._metrics
         for family in (metrics.backup, metrics.restore, metrics.drill, metrics.passed):
             family.clear()
-        if self._sources.records:
-            for database in self._servers:
-                self._look_at(self._sources.records, database)
+        for database in self._servers:
+            self._look_at(database)
         if self._sources.journal:
             drills, faults = records.last_drills(self._sources.journal)
             for service, drill in drills.items():
@@ -191,15 +195,27 @@ class RecoveryExporter:
             for fault in faults:
                 self._tell(fault)
 
-    def _look_at(self, folder: Path, database: tuple[str, str]) -> None:
+    def _look_at(self, database: tuple[str, str]) -> None:
         cluster = "-".join(database)
+        found = [*self._records.get(database, ())]
+        ended, restored = [], []
         try:
-            if backup := records.newest_backup(folder, cluster):
-                self._metrics.backup.set(database, time.time() - backup.timestamp.stop)
-            if restore := records.last_restore(folder, cluster):
-                self._metrics.restore.set(database, restore.restored.timestamp())
+            if self._sources.records:
+                found.append(records.kept(self._sources.records, cluster))
         except OutsideError as error:
             self._tell(error)
+        for one in found:
+            try:
+                if backup := records.newest_backup(one, cluster):
+                    ended.append(backup.timestamp.stop)
+                if restore := records.last_restore(one, cluster):
+                    restored.append(restore.restored.timestamp())
+            except OutsideError as error:
+                self._tell(error)
+        if ended:
+            self._metrics.backup.set(database, time.time() - max(ended))
+        if restored:
+            self._metrics.restore.set(database, max(restored))
 
     def _tell(self, error: OutsideError) -> None:
         """Write an error to the log, unless it is the same as before."""

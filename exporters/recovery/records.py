@@ -1,11 +1,13 @@
 """
-What hosts and drills wrote down, as files.
+What hosts and drills wrote down.
 
-A folder for each database, `SERVICE-DATABASE/`, holds `backups.json`, what `pgbackrest info
---output=json` prints where its store is, and `restore.json`, the last line that
-`postgresql-restore-check` printed.  The journal of drills holds a JSON file for each drill.
+Of each database there are `backups.json`, what `pgbackrest info --output=json` printed where its
+store is, and `restore.json`, the last line that `postgresql-restore-check` printed.  Database
+servers tell theirs (`replication`); others lie in a folder, `SERVICE-DATABASE/`.  The journal of
+drills holds a JSON file for each drill.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -61,16 +63,33 @@ class Drill(_Part):
     passed: bool
 
 
-def newest_backup(folder: Path, cluster: str) -> Backup | None:
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is written down of a database at one place; None for what is not there."""
+
+    place: str
+    backups: str | bytes | None = None
+    restore: str | bytes | None = None
+
+
+def kept(folder: Path, cluster: str) -> Records:
+    """Return a cluster's records in a folder.  Raise OutsideError if they can't be read."""
+    place = folder / cluster
+    return Records(str(place), _content(place / "backups.json"), _content(place / "restore.json"))
+
+
+def newest_backup(found: Records, cluster: str) -> Backup | None:
     """
     Return the newest backup of a cluster whose pages are sound, or None where there is none.
 
     Raise OutsideError if the record is there and can't be understood.
     """
-    stanzas = _read(folder / cluster / "backups.json", TypeAdapter(list[Stanza]))
+    if found.backups is None:
+        return None
+    file = f"{found.place}/backups.json"
     sound = [
         one
-        for stanza in stanzas or []
+        for stanza in _parsed(found.backups, TypeAdapter(list[Stanza]), file)
         if stanza.name == cluster
         for one in stanza.backup
         if not one.error
@@ -78,17 +97,19 @@ def newest_backup(folder: Path, cluster: str) -> Backup | None:
     return max(sound, key=lambda one: one.timestamp.stop, default=None)
 
 
-def last_restore(folder: Path, cluster: str) -> Restore | None:
+def last_restore(found: Records, cluster: str) -> Restore | None:
     """
     Return the last restore of a cluster that was verified, or None where there was none.
 
     Raise OutsideError if the record is there and is not of this cluster.
     """
-    file = folder / cluster / "restore.json"
-    found = _read(file, TypeAdapter(Restore))
-    if found and found.cluster != cluster:
-        raise _faulty(file, f'it is of "{found.cluster}"')
-    return found
+    if found.restore is None:
+        return None
+    file = f"{found.place}/restore.json"
+    restore = _parsed(found.restore, TypeAdapter(Restore), file)
+    if restore.cluster != cluster:
+        raise _faulty(file, f'it is of "{restore.cluster}"')
+    return restore
 
 
 def last_drills(journal: Path) -> tuple[dict[str, Drill], list[OutsideError]]:
@@ -97,18 +118,21 @@ def last_drills(journal: Path) -> tuple[dict[str, Drill], list[OutsideError]]:
     faults = []
     for file in sorted(journal.glob("*.json")):
         try:
-            drill = _read(file, TypeAdapter(Drill))
+            content = _content(file)
+            if content is None:
+                continue
+            drill = _parsed(content, TypeAdapter(Drill), str(file))
         except OutsideError as error:
             faults.append(error)
             continue
-        for service in drill.services if drill else ():
+        for service in drill.services:
             before = found.get(service)
-            if drill and (before is None or before.ended < drill.ended):
+            if before is None or before.ended < drill.ended:
                 found[service] = drill
     return found, faults
 
 
-def _read(file: Path, kind: TypeAdapter[T]) -> T | None:
+def _content(file: Path) -> bytes | None:
     """Return what the file holds, or None if it is missing."""
     try:
         with file.open("rb") as opened:
@@ -116,21 +140,25 @@ def _read(file: Path, kind: TypeAdapter[T]) -> T | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _faulty(file, error.strerror or str(error)) from None
+        raise _faulty(str(file), error.strerror or str(error)) from None
     if len(content) > LARGEST:
-        raise _faulty(file, f"it has more than {LARGEST} bytes")
+        raise _faulty(str(file), f"it has more than {LARGEST} bytes")
+    return content
+
+
+def _parsed(content: str | bytes, kind: TypeAdapter[T], place: str) -> T:
     try:
         return kind.validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise _faulty(file, f"{where}: {first['msg']}" if where else first["msg"]) from None
+        raise _faulty(place, f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
-def _faulty(file: Path, why: str) -> OutsideError:
+def _faulty(place: str, why: str) -> OutsideError:
     return OutsideError(
         "a record cannot be understood",
         why=why,
         remedy="see what wrote it, and whether it was written whole",
-        place=str(file),
+        place=place,
     )

@@ -1,7 +1,9 @@
 """
 How far each PostgreSQL server has come, asked with an account that may do nothing but log in.
 
-The functions asked are everybody's (PostgreSQL 15, 9.27.3 and 9.27.4).
+The functions asked are everybody's (PostgreSQL 15, 9.27.3 and 9.27.4), but one that the account may
+run: `citydc_records()` tells what is written down on the server of backups and restores.  Servers
+that were made by others have none.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from catalogue import recovery
 from catalogue.errors import OutsideError
 from catalogue.model import Catalogue, Database
 from exporters.outputs import Outputs
+from exporters.recovery.records import Records
 
 TIMEOUT_S = 10
 QUERY = """
@@ -26,6 +29,7 @@ QUERY = """
             - '0/0'::pg_lsn AS position,
         CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END AS replayed
 """
+RECORDS = "SELECT backups, restore FROM citydc_records()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Status:
     """How far its log is written, or replayed, bytes."""
     replayed: datetime | None
     """When the last transaction that a standby replayed was committed."""
+    records: Records | None = None
+    """What is written down there; None where it can't be asked for."""
 
 
 def servers(catalogue: Catalogue, stacks: Iterable[Outputs]) -> list[Server]:
@@ -110,6 +116,7 @@ async def ask(server: Server, user: str, password: str, context: ssl.SSLContext)
             )
             try:
                 (row,) = await connection.fetch(QUERY)
+                found = await _records(connection, server)
             finally:
                 with contextlib.suppress(OSError):
                     connection.terminate()
@@ -119,4 +126,12 @@ async def ask(server: Server, user: str, password: str, context: ssl.SSLContext)
             why=str(error) or type(error).__name__,
             remedy="see whether it runs, and lets the exporter's account log in",
         ) from None
-    return Status(row["follows"], int(row["position"]), row["replayed"])
+    return Status(row["follows"], int(row["position"]), row["replayed"], found)
+
+
+async def _records(connection: asyncpg.Connection, server: Server) -> Records | None:
+    try:
+        (row,) = await connection.fetch(RECORDS)
+    except asyncpg.UndefinedFunctionError:
+        return None
+    return Records(f"{server.name} at {server.site}", row["backups"], row["restore"])

@@ -14,6 +14,7 @@ from exporters.recovery import exporter, records
 from exporters.recovery.replication import Status, lag_s
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+CLUSTER = "lgsp-registry"
 INFO = [
     {
         "name": "lgsp-registry",
@@ -47,26 +48,26 @@ def folder(tmp_path: Path) -> Path:
 
 def test_newest_sound_backup_of_the_cluster(folder: Path) -> None:
     """One with broken pages is none, and another cluster's neither."""
-    found = records.newest_backup(folder, "lgsp-registry")
+    found = records.newest_backup(records.kept(folder, CLUSTER), CLUSTER)
     assert found
     assert (found.label, found.timestamp.stop) == ("20261122-013000F_20261124-013000I", 4000)
 
 
 def test_last_restore(folder: Path) -> None:
     """The line that the check printed is the record."""
-    found = records.last_restore(folder, "lgsp-registry")
+    found = records.last_restore(records.kept(folder, CLUSTER), CLUSTER)
     assert found
     assert found.restored == dt.datetime(2026, 11, 21, 22, 41, 7, tzinfo=dt.UTC)
 
 
 def test_what_was_never_done_is_absent(tmp_path: Path) -> None:
     """No record is no figure, and no error."""
-    assert records.newest_backup(tmp_path, "lgsp-registry") is None
-    assert records.last_restore(tmp_path, "lgsp-registry") is None
+    assert records.newest_backup(records.kept(tmp_path, CLUSTER), CLUSTER) is None
+    assert records.last_restore(records.kept(tmp_path, CLUSTER), CLUSTER) is None
     assert records.last_drills(tmp_path / "none") == ({}, [])
     (tmp_path / "lgsp-registry").mkdir()
     (tmp_path / "lgsp-registry" / "backups.json").write_text("[]")
-    assert records.newest_backup(tmp_path, "lgsp-registry") is None
+    assert records.newest_backup(records.kept(tmp_path, CLUSTER), CLUSTER) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", RESTORE[:-20], RESTORE.replace("lgsp-", "ai-")])
@@ -74,7 +75,18 @@ def test_a_record_that_is_none_is_said_so(folder: Path, text: str) -> None:
     """Half a line, another shape, another cluster's: the message names the file."""
     (folder / "lgsp-registry" / "restore.json").write_text(text)
     with pytest.raises(OutsideError, match=r"lgsp-registry/restore\.json: a record cannot"):
-        records.last_restore(folder, "lgsp-registry")
+        records.last_restore(records.kept(folder, CLUSTER), CLUSTER)
+
+
+def test_records_that_a_server_told_are_read_as_those_of_files() -> None:
+    """A fault names the server; what it did not tell is no fault."""
+    told = records.Records("lgsp-registry-1 at backup", json.dumps(INFO), RESTORE[:-20])
+    backup = records.newest_backup(told, CLUSTER)
+    assert backup
+    assert backup.timestamp.stop == 4000
+    with pytest.raises(OutsideError, match=r"lgsp-registry-1 at backup/restore\.json"):
+        records.last_restore(told, CLUSTER)
+    assert records.last_restore(records.Records("elsewhere"), CLUSTER) is None
 
 
 def test_last_drill_of_each_service(tmp_path: Path) -> None:

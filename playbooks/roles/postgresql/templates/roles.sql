@@ -27,9 +27,16 @@ FROM pg_auth_members JOIN pg_roles AS account ON account.oid = member
 WHERE roleid = to_regrole('{{ owner }}') AND account.rolcanlogin
   AND account.rolname <> ALL ('{ {{- postgresql_callers | map(attribute='name') | join(',') -}} }') \gexec
 {% if postgresql_watchers %}
-{# What it asks is everybody's (PostgreSQL 15, 9.27): it is a member of nothing, and makes no temporary tables. #}
+{# A member of no role, without temporary tables.  It is told of replication, as everybody is (PostgreSQL 15,
+   9.27), and of the records that lie where the backups are kept: on that server alone there are any. #}
 {{ account('monitor', postgresql_monitor_password, 'CONNECTION LIMIT 10') }}
 {{ ensure('REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC', "NOT has_database_privilege('public', 'postgres', 'TEMPORARY')") }}
+{% set body = "SELECT pg_read_file('" ~ postgresql_records ~ "/backups.json', 0, 16777216, true), pg_read_file('" ~ postgresql_records ~ "/restore.json', 0, 65536, true)" %}
+{{ ensure('CREATE OR REPLACE FUNCTION citydc_records(OUT backups text, OUT restore text) SECURITY DEFINER'
+          ~ ' SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $body$' ~ body ~ '$body$;'
+          ~ ' REVOKE ALL ON FUNCTION citydc_records() FROM PUBLIC; GRANT EXECUTE ON FUNCTION citydc_records() TO monitor',
+          "EXISTS (SELECT FROM pg_proc WHERE proname = 'citydc_records' AND prosrc = $body$" ~ body ~ "$body$"
+          ~ " AND has_function_privilege('monitor', oid, 'EXECUTE') AND NOT has_function_privilege('public', oid, 'EXECUTE'))") }}
 {% endif %}
 {% for server in postgresql_others %}
 {% set slot = server.name | replace('.', '_') | replace('-', '_') %}
