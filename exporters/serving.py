@@ -2,6 +2,7 @@
 Serving an exporter: /metrics, /-/healthy, /-/ready, /-/reload, what it adds, and nothing else.
 
 SIGHUP and POST /-/reload read the exporter's files and the web configuration anew; SIGTERM ends it.
+Systemd is told when it has begun.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import binascii
 import contextlib
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -180,6 +182,7 @@ class _Server:
         """Let the exporter work as long as it is served, and serve no longer than it works."""
         task = asyncio.create_task(self._exporter.run())
         task.add_done_callback(self._ended)
+        _tell_systemd("READY=1")
         try:
             yield
         finally:
@@ -236,6 +239,14 @@ class _Server:
             if self._guard:
                 self._guard.users = web.Users(found.basic_auth_users)
             self._config = found
+
+
+def _tell_systemd(state: str) -> None:
+    """Tell a state to the service manager that waits for it, if one does (sd_notify(3))."""
+    place = os.environ.get("NOTIFY_SOCKET")
+    if place:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(state.encode(), place.replace("@", "\0", 1) if place[0] == "@" else place)
 
 
 def respond(

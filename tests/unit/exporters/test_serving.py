@@ -113,6 +113,24 @@ def test_readiness_tells_why_not() -> None:
     _served(talk)
 
 
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told_of_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, abstract: bool
+) -> None:
+    """Where a service manager waits, by a socket of the file system or one without a file."""
+    place = f"@{tmp_path}" if abstract else str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", place)
+
+    async def talk(client: httpx.AsyncClient, _exporter: _Exporter) -> None:
+        await client.get("/-/healthy")
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(place.replace("@", "\0"))
+        manager.setblocking(False)
+        _served(talk)
+        assert manager.recv(64) == b"READY=1"
+
+
 def test_reload_is_a_post_and_a_faulty_one_changes_nothing() -> None:
     """A GET, as from a link, reloads nothing."""
 
