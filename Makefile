@@ -70,10 +70,13 @@ generate: setup
 	.venv/bin/python -m playbooks.reference
 	.venv/bin/python -m policies.reference
 
-# Pins every package anew, for the Python of Debian 12 too; commit the result.
+# Pins every package anew, for the Python of Debian 12 too, and those that hosts get; commit the result.
 lock: setup
 	$(UV) pip compile -q pyproject.toml --python-version 3.11.2 --all-extras --no-annotate --no-header --upgrade \
 	  -o requirements.txt
+	$(UV) pip compile -q playbooks/roles/exporters/files/requirements.in --constraint requirements.txt \
+	  --python-version 3.11.2 --python-platform x86_64-manylinux_2_28 --no-build --generate-hashes --no-annotate \
+	  --no-header -o playbooks/roles/exporters/files/requirements.txt
 
 clean:
 	-.venv/bin/citydc lab reset --yes

@@ -23,6 +23,8 @@ from infra.outputs import Endpoint, Host, Outputs
 FILE = Path(__file__).parent / "placement.yaml"
 LOCAL_PORT = 8080
 """Where an application answers on its own host, whatever else it listens on."""
+UPTIME_PORT = 9812
+"""Where the observers of uptime ask each other."""
 ENGINES = {"postgresql", "mariadb"}
 """Roles that run a database; each is named for its engine."""
 SERIAL_LENGTH = 20
@@ -152,13 +154,16 @@ class _City:
             variables |= self._dns(host)
         if "loghost" in roles:
             variables |= {"loghost_port": 6514, "loghost_senders": self._domains("*.")}
+        if "exporters" in roles:
+            variables |= self._exporters(service, part, host)
         for engine in ENGINES & set(roles):
             variables |= self._cluster(engine, service, part, host)
         if "proxy" in roles:
             variables["proxy_frontends"] = self._frontends(host, part, upstream)
         if "application" in roles:
-            behind = "proxy" in roles
-            variables |= self._application(service, part, [] if behind else _tcp(part))
+            taken = {UPTIME_PORT} if "exporters" in roles else set()
+            free = [one.port for one in _tcp(part) if one.port not in taken]
+            variables |= self._application(service, part, [] if "proxy" in roles else free)
         return Placed(roles, variables)
 
     # -- names
@@ -217,6 +222,43 @@ class _City:
             for index, one in enumerate(host.volumes)
         ]
 
+    # -- what watches
+
+    def _exporters(self, service: Service, part: Component | Database, host: Host) -> Values:
+        """
+        Describe an observer: its like at the other site, and the routers that prove its paths.
+
+        Where a site has several, each asks the one with its own number.
+        """
+        index = [one.name for one in self._servers(self.site, service, part)].index(host.name)
+        others = [
+            servers[index]
+            for site in self.sites
+            if site != self.site and len(servers := self._servers(site, service, part)) > index
+        ]
+        peer = others[0] if others else None
+        routers = {
+            site.id: addresses.network(site, service, part.number).gateway for site in self.sites
+        }
+        found = {
+            "site": self.site.id,
+            "sites": [site.id for site in self.sites],
+            "peer": {"site": peer.site, "url": f"https://[{peer.pair.ipv6}]:{UPTIME_PORT}"}
+            if peer
+            else {},
+            "self_checks": [
+                {
+                    "id": f"router-{site}-ipv{address.version}",
+                    "kind": "icmp",
+                    "address": str(address),
+                    "reaches": [site],
+                }
+                for site, router in routers.items()
+                for address in (router.ipv4, router.ipv6)
+            ],
+        }
+        return {f"exporters_{name}": value for name, value in found.items()}
+
     # -- what is between services
 
     def _upstream(self, service: Service, part: Component | Database) -> Iterator[Endpoint]:
@@ -248,13 +290,13 @@ class _City:
         ]
 
     def _application(
-        self, service: Service, part: Component | Database, ports: list[Listen]
+        self, service: Service, part: Component | Database, ports: list[int]
     ) -> Values:
         return {
             "application_service": service.id,
             "application_component": part.id,
             "application_site": self.site.id,
-            "application_ports": [one.port for one in ports],
+            "application_ports": ports,
             "application_database": self._database(service, part),
         }
 

@@ -23,14 +23,16 @@ from infra.settings import Settings
 from lab.hosts import command, keys, machine, tree
 from lab.hosts.host import Host
 from lab.hosts.segment import Segment
+from playbooks import wheelhouse
 
 CHECKOUT = Path(__file__).parents[2]
 PLAYBOOKS = CHECKOUT / "playbooks"
+WHEELS = CHECKOUT / ".state" / "wheels"
 SERVICES = Path(__file__).parent / "services_city"
 # What services need of the hardening, and the services.
 TAGS = (
     "certificate,logging,time,volumes,postgresql,mariadb,application,"
-    "proxy,dns,loghost,bastion,resolver"
+    "proxy,dns,loghost,bastion,exporters,resolver"
 )
 NAME_SERVERS = {
     "main": ["10.58.60.16", "2001:db8:58:f0::10"],
@@ -49,6 +51,12 @@ VARIABLES = {
     "dns_upstreams": [{"address": UPSTREAM, "name": "upstream.example"}],
     "dns_upstream_authorities": "/etc/citydc/tls/authority.crt",
     "dns_validates": False,  # the upstream server of the tests signs nothing
+    "exporters_device_credentials": {  # of devices that are not there
+        "snmp-v2c": {"community": "test"},
+        "snmp-v3": {"username": "test", "password": "test-test", "privacy_password": "test-test"},
+        "redfish": {"username": "test", "password": "test"},
+        "ipmi": {"username": "test", "password": "test"},
+    },
 }
 INSTALL = """
 set -eu
@@ -96,10 +104,10 @@ class City:
         """Return a host's IPv6 address."""
         return str(self.described[site, name].ipv6)
 
-    def configure(self, site: str, *arguments: str) -> Run:
+    def configure(self, site: str, *arguments: str, tags: str = TAGS) -> Run:
         """Run the playbook at a site.  Fail with its output if it fails."""
         done = self._ansible(
-            "ansible-playbook", site, "site.yml", "--tags", TAGS, "--skip-tags", "base",
+            "ansible-playbook", site, "site.yml", "--tags", tags, "--skip-tags", "base",
             "-e", json.dumps(VARIABLES), *arguments,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
@@ -143,6 +151,7 @@ class City:
 
     def start(self, base: Path) -> None:
         """Start every host of the lab's profile."""
+        wheelhouse.ensure(WHEELS)  # the playbook runs where no package index is reached
         known = catalogue.load(self._catalogue())
         (self.folder / "id").write_text(self.login.private)
         (self.folder / "id").chmod(0o600)
@@ -179,7 +188,7 @@ class City:
                 host.attach(file, "/dev/vdb", volume.id)
 
     def _catalogue(self) -> Path:
-        """Copy the city's catalogue with other services; no component of these watches hosts."""
+        """Copy the city's catalogue with other services, whose bastion watches them."""
         folder = self.folder / "catalogue"
         source = Path(catalogue.__file__).parent
         folder.mkdir()
@@ -193,6 +202,7 @@ class City:
             shutil.copy(source / f"{name}.yaml", folder)
         city = yaml.safe_load((source / "city.yaml").read_text())
         city["listens"] = [one for one in city["listens"] if one["id"] == "ssh"]
+        city["watchers"] = ["operations/bastion"]
         (folder / "city.yaml").write_text(yaml.safe_dump(city, allow_unicode=True))
         return folder
 

@@ -71,6 +71,24 @@ try:
 except TimeoutError:
     print("no answer")
 """
+RECOVERY = """
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:9814/metrics", timeout=20).read().decode())
+"""
+AS_MONITOR = """
+import asyncio, asyncpg, sys
+from pathlib import Path
+address, database, statement = sys.argv[1:]
+password = Path("/etc/citydc/exporters/monitor.password").read_text().strip()
+
+async def ask():
+    session = await asyncpg.connect(
+        host=address, user="monitor", password=password, database=database, ssl="require"
+    )
+    print(await session.fetch(statement))
+
+asyncio.run(ask())
+"""
 ACTIVE = "systemctl is-active postgresql@15-main mariadb 2>/dev/null | grep -x active || true"
 LETTERS = ("letters-app-1", "letters-post-1")
 JUMPER = keys.make()
@@ -204,6 +222,82 @@ def test_backup_at_the_other_site_is_restored(city: City) -> None:
     said = wait_for(lambda: (got := standby.run(*check).splitlines())[0] == "worth keeping" and got)
     assert json.loads(said[1])["cluster"] == "registry-entries"
     assert not standby.run("sh", "-c", "ls -A /var/lib/pgbackrest | grep restore-check || true")
+
+
+def ask_observer(city: City, url: str, *words: str) -> tuple[str, str]:
+    """Ask the main site's uptime exporter; return the status and what it says."""
+    said = city.segment.run(
+        *("curl", "--silent", "--max-time", 20, "--cacert", city.authority),
+        *words,
+        *("--write-out", "\n%{http_code}", f"https://[{city.ipv6('main', BASTION)}]:9812{url}"),
+    )
+    content, _, status = said.rpartition("\n")
+    return status, content
+
+
+def test_exporters_run_confined_and_answer_who_may_ask(city: City) -> None:
+    """Their units are active with little exposure; the observer answers by TLS with a password."""
+    for site in SITES:
+        host = city.hosts[site, BASTION]
+        for unit in ("citydc-energy", "citydc-uptime", "citydc-recovery"):
+            assert host.run("systemctl", "is-active", unit).strip() == "active"
+            said = host.run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
+            assert float(said.partition(": ")[2].split()[0]) < 2, said
+    password = (city.secrets / "exporters" / "observer").read_text()
+    login = ("--user", f"observer:{password}")
+    assert ask_observer(city, "/-/ready", *login) == ("200", "ready\n")
+    assert ask_observer(city, "/-/ready")[0] == "401"
+    assert ask_observer(city, "/-/ready", "--user", "observer:guess")[0] == "401"
+    peer = 'citydc_observer_peer_up{observer="main",peer="backup"} 1'
+    wait_for(lambda: peer in ask_observer(city, "/metrics", *login)[1])
+
+
+def test_declared_maintenance_is_taken_without_a_new_start(city: City) -> None:
+    """A window reaches the observer, and is taken back, by a reload: it is the same process."""
+    window = {
+        "id": "test",
+        "services": ["registry"],
+        "start": "2099-01-01T00:00:00+07:00",
+        "end": "2099-01-01T01:00:00+07:00",
+        "owner": "Test",
+        "reason": "A test.",
+    }
+    host, ask = city.hosts["main", BASTION], ("systemctl", "show", "-P", "MainPID", "citydc-uptime")
+    before = host.run(*ask)
+    journal = ("journalctl", "--no-pager", "--unit", "citydc-uptime")
+    for times, windows in enumerate(([window], []), 1):
+        given = ("-e", json.dumps({"exporters_maintenance": windows}))
+        run = city.configure("main", "--limit", BASTION, *given, tags="exporters")
+        assert run.changed == {BASTION: 1}
+        wait_for(lambda: host.run(*journal).count("exporters.serving: reloaded") == times)  # noqa: B023  called at once
+    assert host.run(*ask) == before
+
+
+def test_recovery_is_told_by_the_databases(city: City) -> None:
+    """Replication, the backup at the other site and its restore, by an account for that alone."""
+    city.hosts[STANDBY].run("systemctl", "start", "postgresql-restore-check")
+    wanted = {
+        "citydc_replication_lag_seconds",
+        "citydc_backup_age_seconds",
+        "citydc_restore_verified_timestamp_seconds",
+    }
+
+    def shown(site: str) -> set[str]:
+        lines = city.hosts[site, BASTION].run("python3", "-c", RECOVERY).splitlines()
+        return {one.partition("{")[0] for one in lines if 'database="entries"' in one}
+
+    for site in SITES:
+        wait_for(lambda: wanted <= shown(site))  # noqa: B023  called at once
+    groups = "SELECT count(*) FROM pg_auth_members WHERE member = to_regrole('monitor')"
+    assert psql(city, PRIMARY, groups) == "0"
+    monitor = ("/opt/citydc/bin/python", "-c", AS_MONITOR, city.ipv6(*PRIMARY))
+    watcher = city.hosts["main", BASTION]
+    assert "records" in watcher.run(*monitor, "postgres", "SELECT citydc_records() AS records")
+    for statement in ("SELECT pg_read_file('PG_VERSION')", "CREATE TABLE t (n int)"):
+        with pytest.raises(CommandError, match="permission denied"):
+            watcher.run(*monitor, "postgres", statement)
+    with pytest.raises(CommandError, match=r"no pg_hba\.conf entry"):
+        watcher.run(*monitor, "registry_entries", "SELECT 1")
 
 
 @pytest.mark.parametrize("mode", ["require", "disable"])
@@ -359,7 +453,8 @@ def test_mariadb_follows_at_the_other_site_and_takes_over(city: City) -> None:
     wait_for(lambda: letters(city, "backup", "/records", "--data", "taken over")[0] == 201)
     standby.run("systemctl", "restart", "mariadb")
     wait_for(lambda: letters(city, "backup", "/health")[1]["database"] == "read-write")
-    assert set(city.configure("backup").changed.values()) == {0}
+    run = city.configure("backup", "--limit", LETTERS[1], tags="mariadb")
+    assert run.changed == {LETTERS[1]: 0}
 
 
 def test_mariadb_hears_its_callers_alone_and_only_by_tls(city: City) -> None:
@@ -399,7 +494,9 @@ def test_data_lies_on_its_volume_and_outlives_a_reboot(city: City) -> None:
     after = write(city, "after the boot")
     wait_for(lambda: request(city, "backup", f"/records/{after}")[0] == 200)
     wait_for(lambda: letters(city, "main", "/health")[1]["database"] == "read-write")
-    assert set(city.configure("main").changed.values()) == {0}
+    booted = [name for site, name in places if site == "main"]
+    run = city.configure("main", "--limit", ",".join(booted), tags="volumes,postgresql,mariadb")
+    assert run.changed == dict.fromkeys(booted, 0)
 
 
 def test_disk_that_holds_anything_is_not_formatted(city: City) -> None:
@@ -420,7 +517,7 @@ def test_people_pass_through_the_bastion_and_do_nothing_else(city: City) -> None
     """An account of the bastion reaches another host's SSH port, no other port and no shell."""
     accounts = [{"name": "an", "keys": [JUMPER.public]}]
     variables = {"bastion_accounts": accounts}
-    city.configure("main", "--tags", "bastion", "-e", json.dumps(variables))
+    city.configure("main", "-e", json.dumps(variables), tags="bastion")
     city.give_role("main", BASTION, "ssh", variables)
     key = city.folder / "jumper"
     key.write_text(JUMPER.private)

@@ -57,7 +57,8 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             )
         except (CityDCError, OSError, ValueError) as error:
             raise AnsibleParserError(f"{outputs}: {error}") from error
-        for name, value in data["all"]["vars"].items():
+        places = {"citydc_outputs": str(outputs), "citydc_catalogue": folder or str(catalogue.CITY)}
+        for name, value in {**data["all"]["vars"], **places}.items():
             found.set_variable("all", name, value)
         if self.get_option("ssh_config"):
             found.set_variable(

@@ -154,6 +154,23 @@ def test_database_lets_watchers_of_all_sites_ask_for_its_replication(
         assert [one["ipv6"] for one in told] == ["2001:db8:58:f4::/64", "2001:db8:59:f4::/64"]
 
 
+def test_monitoring_host_asks_its_like_and_proves_its_paths(
+    hosts: dict[str, dict[str, Placed]],
+) -> None:
+    """It has the exporters beside its page, the peer of its own number, and both sites' routers."""
+    second = hosts["backup"]["operations-monitoring-2"]
+    assert second.roles == ["exporters", "application"]
+    assert second.variables["application_ports"] == [443, 9094]
+    peer = second.variables["exporters_peer"]
+    assert peer == {"site": "main", "url": "https://[2001:db8:58:f4::11]:9812"}
+    checks = second.variables["exporters_self_checks"]
+    assert {(one["address"], *one["reaches"]) for one in checks if ":" in one["address"]} == {
+        ("2001:db8:58:f4::1", "main"),
+        ("2001:db8:59:f4::1", "backup"),
+    }
+    assert len(checks) == 4
+
+
 def test_mariadb_is_told_of_callers_at_both_sites(hosts: dict[str, dict[str, Placed]]) -> None:
     """Its accounts are replicated: all servers are told of the same callers, of both sites."""
     told = [hosts[site]["ihanoi-petitions-1"].variables for site in SITES]
