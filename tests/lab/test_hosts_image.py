@@ -28,9 +28,11 @@ HARDENING = ",".join(
     for play in yaml.safe_load((PLAYBOOKS / "site.yml").read_text())
     for one in play.get("roles", ())
 )
-# What is a host's own: its message of the day, addresses, flows, and its database of files.
+# What is a host's own: its message of the day, key, addresses, flows, and its database of files.
 OF_ITS_OWN = [
     "base: Write the configuration",
+    "certificate: Have a key and a request for its certificate",
+    "certificate: Have the certificate",
     "firewall: Write the rules",
     "integrity: Take the files as they are, the first time",
     "ipv6: Write the addresses",
