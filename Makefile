@@ -44,10 +44,11 @@ lint: setup
 unit: setup
 	.venv/bin/pytest tests/unit -n 2 --timeout 300 --cov --cov-report=term-missing:skip-covered
 
+# Two files at a time, each with labs and hosts of its own.
 lab-test: setup
-	.venv/bin/pytest tests/lab -p no:randomly -m "not soak and not hosts"
+	.venv/bin/pytest tests/lab -n 2 --dist loadfile -p no:randomly -m "not soak" --durations 40
 
-# Real hosts: their networks, hardened, with their services; half an hour, as root.
+# Of these, real hosts alone: their networks, hardened, with their services; as root.
 hosts-test: setup
 	.venv/bin/pytest tests/lab -p no:randomly -m hosts
 
