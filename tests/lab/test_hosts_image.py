@@ -140,7 +140,9 @@ def test_kernel_refuses_records_and_confines(site: Site) -> None:
     assert site.ssh(OWNED, "sudo modprobe usb-storage").returncode != 0
     assert site.ssh(OWNED, "cp /bin/true /tmp/true && /tmp/true").returncode == 126
     site.ssh(OWNED, "sudo touch /etc/sudoers")
-    wait_for(lambda: "/etc/sudoers" in _said(site, "ausearch -i -f /etc/sudoers"), PATIENCE_S)
+    # Without a terminal it would read its standard input.
+    look = "ausearch --input-logs --interpret --file /etc/sudoers"
+    wait_for(lambda: "/etc/sudoers" in _said(site, look), PATIENCE_S)
 
 
 def _said(site: Site, command: str) -> str:
