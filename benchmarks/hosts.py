@@ -22,8 +22,9 @@ import yaml
 import catalogue
 from citydc import hosts
 from citydc.project import CHECKOUT
+from lab import demo
 from lab.control import DEFAULT_PORT, Lab
-from playbooks.access import Access, Way
+from playbooks.access import Way
 
 PORT = 25000
 SITES = ("main", "backup")
@@ -69,7 +70,7 @@ def _golden() -> None:
         list(pool.map(lambda site: _citydc("deploy", site, "--yes"), SITES))
     reached = [hosts.fleet(site, None, Way()).access for site in SITES]
     for one in reached:
-        _wait_for_ssh(one)
+        demo.wait_for_ssh(one.ssh_config, [host.name for host in one.hosts])
     count = sum(len(one.hosts) for one in reached)
     _measured("deploy's start to ssh on all", count, time.monotonic() - began)
     for what in ("golden hosts", "golden hosts, second run"):
@@ -104,19 +105,6 @@ def _citydc(*words: str) -> Any:
     if done.returncode:
         sys.exit(f"{' '.join(words)}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     return json.loads(done.stdout)
-
-
-def _wait_for_ssh(access: Access) -> None:
-    def wait(name: str) -> None:
-        while subprocess.run(  # noqa: S603  (ssh)
-            ["ssh", "-F", str(access.ssh_config), name, "true"],  # noqa: S607
-            capture_output=True,
-            check=False,
-        ).returncode:
-            time.sleep(0.5)
-
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        list(pool.map(wait, [one.name for one in access.hosts]))
 
 
 def _write_project(folder: Path) -> None:

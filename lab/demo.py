@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import PIPE, STDOUT
+from subprocess import DEVNULL, PIPE, STDOUT
 
 import catalogue
 from catalogue.errors import BadInputError, CityDCError
@@ -32,6 +32,7 @@ from policies import sources
 
 CITYDC = Path(sys.executable).with_name("citydc")
 SITES = ("main", "backup")
+PATIENCE_S = 120
 LAB = {
     "The lab: two OpenStack sites on this machine": ("lab", "up"),
     "The catalogue: is it sound?": ("check",),
@@ -152,11 +153,30 @@ def _hosts(place: project.Project, steps: Steps) -> None:
     wanted = _fingerprint(place)
     if record.exists() and record.read_text() == wanted:
         console.say("\nThe hosts were configured by these playbooks: they are only verified.")
+        for site, outputs in deployed.outputs(place).items():
+            names = [host["name"] for host in outputs["hosts"] if host["power"] == "on"]
+            wait_for_ssh(record.parent / site / "ssh_config", names)
     else:
         steps.run(CONFIGURE)
     record.unlink(missing_ok=True)
     steps.run(VERIFY)
     record.write_text(wanted)
+
+
+def wait_for_ssh(config: Path, hosts: Iterable[str]) -> None:
+    """Wait, not for ever, until the hosts let in: they may just be booting."""
+    deadline = time.monotonic() + PATIENCE_S
+
+    def wait(host: str) -> None:
+        words = ["ssh", "-F", str(config), host, "true"]
+        while time.monotonic() < deadline:
+            done = subprocess.run(words, stdin=DEVNULL, capture_output=True, check=False)  # noqa: S603  (ssh)
+            if not done.returncode:
+                return
+            time.sleep(0.5)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(wait, hosts))
 
 
 def _alarm(steps: Steps) -> None:

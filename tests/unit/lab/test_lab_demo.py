@@ -47,6 +47,7 @@ def test_hosts_are_configured_again_only_for_a_reason(
     """What has been configured and still holds is verified alone; after a failure it is no more."""
     (tmp_path / ".state" / "hosts").mkdir(parents=True)
     monkeypatch.setattr(demo, "_fingerprint", lambda _: "these playbooks and hosts")
+    monkeypatch.setattr("lab.deployed.outputs", lambda _: {})
 
     def verbs(failing: str = "") -> list[str]:
         steps = _Steps(project.Project(tmp_path))
