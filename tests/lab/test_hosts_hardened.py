@@ -118,7 +118,8 @@ def _opens(site: Site, name: str | None, address: str, port: int) -> bool:
 def test_packets_pass_as_the_flows_say_in_both_families(site: Site) -> None:
     """A declared flow passes; other callers, other ports and other callees are dropped."""
     data, web = site.hosts[DATA], site.hosts[WEB]  # on 5432 of the first, its database answers
-    for host, port in ((data, 5433), (web, 5432)):
+    others = ((data, 5433), (web, 5432))
+    for host, port in others:
         host.run("systemd-run", "-q", f"--unit=listen-{port}", "python3", "-m", "http.server",
                  "--bind", "::", port)  # fmt: skip
     for address, other in zip(addresses(DATA), addresses(WEB), strict=True):
@@ -129,7 +130,7 @@ def test_packets_pass_as_the_flows_say_in_both_families(site: Site) -> None:
         assert not _opens(site, WEB, address, 22)
         assert _opens(site, None, address, 22)
         site.segment.run("ping", "-c1", "-W2", address)
-    for host, port in ((data, 5432), (data, 5433), (web, 5432)):
+    for host, port in others:
         host.run("systemctl", "stop", f"listen-{port}")
 
 
