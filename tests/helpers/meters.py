@@ -18,11 +18,13 @@ from exporters.energy.exporter import EnergyExporter, Settings, in_parts
 from exporters.readings import Point, Quantity, Reading
 
 WATTS = 1000.0
+STEP = 1.0
+"""J; the register's."""
 
 
 def watt_hours(now: float) -> float:
-    """J of a load of 1 kW since 2020, the register's step being 1 J."""
-    return float(int((now - 1.6e9) * WATTS))
+    """J of a load of 1 kW since 2020, in the register's steps."""
+    return (now - 1.6e9) * WATTS // STEP * STEP
 
 
 class ClockMeter:
