@@ -14,6 +14,7 @@ import yaml
 
 from catalogue.errors import BadInputError, CityDCError, OutsideError
 from catalogue.problems import suggestion
+from citydc.project import secrets_folder
 from playbooks.access import Access
 
 PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
@@ -114,7 +115,7 @@ def play(  # noqa: PLR0913, PLR0917  (what a run is)
         cmdline=" ".join(words),
         envvars={
             "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-            "CITYDC_SECRETS": os.environ.get("CITYDC_SECRETS") or str(secrets),
+            "CITYDC_SECRETS": str(secrets_folder(secrets)),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         },
         settings={"suppress_env_files": True},

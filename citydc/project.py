@@ -13,6 +13,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 NAME = "citydc"
 
 
+def secrets_folder(usual: Path) -> Path:
+    """Return the folder that CITYDC_SECRETS names, else the usual one."""
+    return Path(os.environ.get("CITYDC_SECRETS") or usual)
+
+
 @dataclass(frozen=True)
 class Project:
     """A folder with a Pulumi.yaml named citydc."""
@@ -27,7 +32,7 @@ class Project:
     @property
     def secrets(self) -> Path:
         """Where the hosts' secrets are: `.state/secrets`, unless CITYDC_SECRETS names a folder."""
-        return Path(os.environ.get("CITYDC_SECRETS") or self.folder / ".state" / "secrets")
+        return secrets_folder(self.folder / ".state" / "secrets")
 
     def stack_file(self, site: str) -> Path:
         """Return the site's stack file."""

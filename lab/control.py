@@ -29,7 +29,7 @@ import catalogue
 from catalogue.errors import BadInputError, OutsideError
 from lab import files, hosting, packages, status
 from lab.monitoring import running
-from lab.monitoring.servers import FIRST, Monitoring
+from lab.monitoring.servers import Monitoring, addresses
 from lab.openstack import credentials, ports, processes, releases, sites
 from lab.openstack.sites import CREDENTIALS, HOST, LOGIN, NAMES, PORTS_PER_SITE, PROJECTS, Site
 from lab.plant import places
@@ -123,12 +123,12 @@ class Lab:
     @property
     def prometheus(self) -> str:
         """Where its Prometheus listens."""
-        return f"{HOST}:{self.port + FIRST}"
+        return addresses(self.port).prometheus
 
     @property
     def alertmanager(self) -> str:
         """Where its Alertmanager listens."""
-        return f"{HOST}:{self.port + FIRST + 1}"
+        return addresses(self.port).alertmanager
 
     @property
     def login(self) -> Path:

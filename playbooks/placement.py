@@ -6,7 +6,7 @@ added needs no more.  Other sites' hosts are known by the address plan, so that 
 before the other exists.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -237,25 +237,13 @@ class _City:
             if site != self.site and len(servers := self._servers(site, service, part)) > index
         ]
         peer = others[0] if others else None
-        routers = {
-            site.id: addresses.network(site, service, part.number).gateway for site in self.sites
-        }
         found = {
             "site": self.site.id,
             "sites": [site.id for site in self.sites],
             "peer": {"site": peer.site, "url": f"https://[{peer.pair.ipv6}]:{UPTIME_PORT}"}
             if peer
             else {},
-            "self_checks": [
-                {
-                    "id": f"router-{site}-ipv{address.version}",
-                    "kind": "icmp",
-                    "address": str(address),
-                    "reaches": [site],
-                }
-                for site, router in routers.items()
-                for address in (router.ipv4, router.ipv6)
-            ],
+            "self_checks": self_checks(self.sites, service, part),
         }
         return {f"exporters_{name}": value for name, value in found.items()}
 
@@ -306,7 +294,7 @@ class _City:
         for owner in services:
             for database in owner.databases:
                 servers = self._servers(self.site, owner, database)
-                callers = [_caller(owner, one) for one in database.callers]
+                callers = [flows.part_of(owner.id, one) for one in database.callers]
                 engine = next(iter(ENGINES & set(self.placement.roles(database))), None)
                 if engine and servers and PartKey(service.id, part.id) in callers:
                     return {
@@ -337,7 +325,7 @@ class _City:
             "servers": [one.values() for one in servers],
             "callers": [
                 {"name": _identifier(str(key)), "ipv4": str(at.ipv4), "ipv6": str(at.ipv6)}
-                for key in dict.fromkeys(_caller(service, one) for one in listen.callers)
+                for key in dict.fromkeys(flows.part_of(service.id, one) for one in listen.callers)
                 for site in sites
                 if (at := self._network(site, key))
             ],
@@ -434,17 +422,29 @@ class _City:
         ]
 
 
+def self_checks(
+    sites: Iterable[Site], service: Service, part: Component | Database
+) -> list[Values]:
+    """Return the checks of an observer's own paths: the routers of its part at these sites."""
+    return [
+        {
+            "id": f"router-{site.id}-ipv{address.version}",
+            "kind": "icmp",
+            "address": str(address),
+            "reaches": [site.id],
+        }
+        for site in sites
+        for router in [addresses.network(site, service, part.number).gateway]
+        for address in (router.ipv4, router.ipv6)
+    ]
+
+
 def _part(service: Service, name: str) -> Component | Database:
     return next(one for one in recovery.parts(service) if one.id == name)
 
 
 def _tcp(part: Component | Database) -> list[Listen]:
     return [one for one in flows.listens(part) if one.protocol == "tcp"]
-
-
-def _caller(service: Service, party: str) -> PartKey:
-    named, _, part = party.rpartition("/")
-    return PartKey(named or service.id, part)
 
 
 def _identifier(name: str) -> str:

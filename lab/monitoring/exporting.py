@@ -5,7 +5,6 @@ Energy and capacity run on the machine, beside the devices and the clouds' APIs.
 recovery run where monitoring hosts would stand, in a namespace of each site (`Place`).
 """
 
-import ipaddress
 import json
 import re
 import secrets
@@ -14,13 +13,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import yaml
 
 import catalogue
-from catalogue import addresses
 from lab import files
 from lab.certificates import certify
 from lab.monitoring import servers
@@ -28,6 +26,10 @@ from lab.monitoring.running import Server
 from lab.monitoring.servers import FIRST
 from lab.openstack.sites import HOST
 from lab.plant.places import FIRST_PORT
+from playbooks import placement
+
+if TYPE_CHECKING:
+    from lab.openstack.observing import Place
 
 CITYDC = str(Path(sys.executable).with_name("citydc"))
 CATALOGUE = Path(catalogue.__file__).parent
@@ -42,18 +44,6 @@ PASSWORD = Path("postgresql", ACCOUNT)
 LAB_ADDRESS = re.compile(rf'(\blab: "{re.escape(HOST)}:)(\d+)"')
 
 
-class Place(Protocol):
-    """Where a site is observed from: `lab.openstack.observing`."""
-
-    @property
-    def namespace(self) -> str:
-        """Its name under /run/netns."""
-
-    @property
-    def address(self) -> ipaddress.IPv6Address:
-        """At which the machine and the other place reach it."""
-
-
 @dataclass(frozen=True)
 class Ground:
     """What the exporters of a lab stand on."""
@@ -62,7 +52,7 @@ class Ground:
     port: int
     outputs: Mapping[str, Mapping[str, Any]]
     """Of the stacks that are deployed, by site."""
-    places: Mapping[str, Place]
+    places: "Mapping[str, Place]"
     """By site; none without real hosts."""
     secrets: Path
     """Of the hosts (docs/services-on-hosts.md)."""
@@ -231,23 +221,13 @@ class _House:
         known = catalogue.load()
         service = known.services["operations"]
         part = next(one for one in service.components if one.id == "monitoring")
-        checks = [
-            {
-                "id": f"router-{other}-{family}",
-                "kind": "icmp",
-                "address": str(getattr(gateway, family)),
-                "reaches": [other],
-            }
-            for other in self._ground.places
-            for gateway in [addresses.network(known.sites[other], service, part.number).gateway]
-            for family in ("ipv4", "ipv6")
-        ]
+        sites = [known.sites[one] for one in self._ground.places]
         told: dict[str, Any] = {
             "site": site,
             "interval_s": PROBE_S,
             "timeout_s": PROBE_TIMEOUT_S,
             "authority": str(self._trusted),
-            "self_checks": checks,
+            "self_checks": placement.self_checks(sites, service, part),
         }
         for other, place in self._ground.places.items():
             if other != site:
@@ -260,7 +240,7 @@ class _House:
         return told
 
     def _add(
-        self, name: str, exporter: str, place: Place, port: int, words: tuple[str, ...]
+        self, name: str, exporter: str, place: "Place", port: int, words: tuple[str, ...]
     ) -> None:
         address = _at(place, port)
         self._found.servers.append(
@@ -292,5 +272,5 @@ class _House:
         }
 
 
-def _at(place: Place, port: int) -> str:
+def _at(place: "Place", port: int) -> str:
     return f"[{place.address}]:{port}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -23,6 +23,19 @@ def at(address: str) -> dict[str, Any]:
     return {"static_configs": [{"targets": [address]}]}
 
 
+class Addresses(NamedTuple):
+    """Where the three servers listen."""
+
+    prometheus: str
+    alertmanager: str
+    store: str
+
+
+def addresses(port: int) -> Addresses:
+    """Return where they listen in the lab whose first port is `port`."""
+    return Addresses(*(f"{HOST}:{port + FIRST + number}" for number in range(3)))
+
+
 class Monitoring:
     """
     The three servers of the lab in `home`, whose first port is `port`.
@@ -33,9 +46,7 @@ class Monitoring:
     def __init__(self, home: Path, port: int, jobs: Jobs) -> None:
         self._jobs = jobs
         self.folder = home / "monitoring"
-        self.prometheus, self.alertmanager, self.store = (
-            f"{HOST}:{port + FIRST + number}" for number in range(3)
-        )
+        self.prometheus, self.alertmanager, self.store = addresses(port)
 
     def servers(self) -> list[Server]:
         """Return what runs."""

@@ -191,16 +191,26 @@ def test_figure_begins_where_all_its_meters_do(settings: Settings, clock: _Clock
     assert found.total.coverage == pytest.approx(3000 / 7200)
 
 
-class _Coarse(meters.ClockMeter):
-    """A meter whose register moves by 0.1 kWh."""
+class _Other(meters.ClockMeter):
+    """A meter whose register shows otherwise."""
+
+    def shown(self, energy: float) -> float:
+        raise NotImplementedError
 
     async def read(self) -> list[Reading]:
         return [
-            replace(one, value=(one.value or 0) // 3.6e5 * 3.6e5)
+            replace(one, value=self.shown(one.value or 0))
             if one.point.quantity is Quantity.ENERGY
             else one
             for one in await super().read()
         ]
+
+
+class _Coarse(_Other):
+    """Its register moves by 0.1 kWh."""
+
+    def shown(self, energy: float) -> float:
+        return energy // 3.6e5 * 3.6e5
 
 
 def test_figures_come_before_coarse_registers_move(settings: Settings, clock: _Clock) -> None:
@@ -224,19 +234,13 @@ def test_figures_come_before_coarse_registers_move(settings: Settings, clock: _C
     assert bounds[0] < 0.1 * 8 * 120 * meters.WATTS
 
 
-class _Stopping(meters.ClockMeter):
-    """A meter whose register stops at a moment."""
+class _Stopping(_Other):
+    """Its register stops at a moment."""
 
     stops = 1.8e9 + 180
 
-    async def read(self) -> list[Reading]:
-        stopped = meters.watt_hours(self.stops)
-        return [
-            replace(one, value=min(one.value or 0, stopped))
-            if one.point.quantity is Quantity.ENERGY
-            else one
-            for one in await super().read()
-        ]
+    def shown(self, energy: float) -> float:
+        return min(energy, meters.watt_hours(self.stops))
 
 
 def test_rate_beside_a_frozen_register_is_not_counted(settings: Settings, clock: _Clock) -> None:

@@ -5,7 +5,6 @@ import json
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import pytest
@@ -20,16 +19,10 @@ from lab.monitoring.exporting import Exporters, Ground, exporters
 from lab.monitoring.running import Server
 from lab.monitoring.servers import Monitoring
 from lab.openstack import ports, sites
+from lab.openstack.observing import Place
 from lab.plant import places
 
 RULES = Path(servers.SOURCE, "rules")
-
-
-class Place(NamedTuple):
-    """Where a site is observed from."""
-
-    namespace: str
-    address: ipaddress.IPv6Address
 
 
 PLACES = {
