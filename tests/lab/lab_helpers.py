@@ -5,6 +5,7 @@ import dataclasses
 import fcntl
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from openstack.connection import Connection
 
 from catalogue.errors import OutsideError
 from lab.control import Lab
+from lab.monitoring import running
 from lab.openstack import ports, sites
 
 FIRST_PORT, LAST_PORT, STEP = 28000, 32600, 200  # below those that the kernel gives
@@ -42,6 +44,12 @@ class LabOfTests(Lab):
             region_name=region.region_name,
             auth={**region.auth, **auth},
         )
+
+    def unmonitor(self) -> None:
+        """End what measures it, and take away what was measured."""
+        folder = self.home / "monitoring"
+        running.start(self.home, folder, (), {})
+        shutil.rmtree(folder)
 
 
 def new_lab(home: Path, *, hosts: bool = False) -> LabOfTests:

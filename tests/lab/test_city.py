@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import city as cities
@@ -18,14 +18,15 @@ from lab import demo
 
 
 @pytest.fixture(scope="module")
-def city(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> City:
-    """Give the city, deployed on both sites."""
+def city(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    """Give the city, deployed on both sites; what the demo has measuring it ends with it."""
     made = cities.make(tmp_path_factory.mktemp("city") / "project", lab.clouds_file)
     for site in SITES:
         outcome = made.result("deploy", site, "--yes")
         assert outcome["changes"]["create"] > 300
     made.memory_mib = lab.status()["memory_mib"]
-    return made
+    yield made
+    lab.unmonitor()
 
 
 def test_lab_with_the_city_deployed_takes_less_than_3_gib(city: City) -> None:

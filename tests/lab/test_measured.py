@@ -1,11 +1,9 @@
 """What is measured on the lab: devices, exporters, Prometheus, figures, alerts."""
 
-import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from lab_helpers import LabOfTests, wait_for
 
@@ -36,15 +34,13 @@ def monitored(
     """Give what measures a lab to which nothing is deployed; end it."""
     assert began
     yield lab.monitor({}, tmp_path_factory.mktemp("secrets"))
-    for process, _ in running.found(lab.home).values():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    running.forget(lab.home / "monitoring")
+    lab.unmonitor()
 
 
 def true_pue(lab: LabOfTests, site: str, start: float, end: float) -> float:
     """Return what truly entered a site, by what its racks truly drew."""
-    truth = Truth(SITES[site], Record(places.folder(lab.home, site)).origin, step_s=STEP_S)
+    record = Record(places.folder(lab.home, site))
+    truth = Truth(SITES[site], record.origin, step_s=STEP_S, events=record.overloads)
     tree = Tree(SITES[site])
 
     def passed(meters: list[str]) -> float:

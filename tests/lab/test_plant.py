@@ -44,7 +44,7 @@ def read(lab: LabOfTests, device: Device) -> list[Reading]:
 def test_every_device_tells_the_truth(lab: LabOfTests, site: str, device: Device) -> None:
     """What a meter of the catalogue reads is what truly flowed, to a register's last digit."""
     record = Record(places.folder(lab.home, site))
-    truth = Truth(SITES[site], record.origin, step_s=STEP_S)
+    truth = Truth(SITES[site], record.origin, step_s=STEP_S, events=record.overloads)
     instrument = Instrument(SITES[site], device, truth)
     found = {(one.point.quantity, one.point.channel): one for one in read(lab, device)}
     meters = [one for one in SITES[site].meters if one.reads and one.reads.device == device.id]
