@@ -74,7 +74,8 @@ def power_needed_w(site: Site, servers: Iterable[Room]) -> float:
     return sum(one.vcpus for one in servers) * span / threads if threads else 0.0
 
 
-RESOURCES = ("vcpus", "memory", "gpus", "power")
+_OF_RACKS = ("power", "heat")
+RESOURCES = ("vcpus", "memory", "gpus", *_OF_RACKS)
 
 
 def ratios(
@@ -83,7 +84,8 @@ def ratios(
     """
     Return the headroom of a standby site by resource; one that was not measured is left out.
 
-    Power is the sum of the racks' measured peaks against their supplies.
+    Power is the sum of the racks' measured peaks against their supplies, heat the same against
+    their cooling, where that is known of every rack.
     """
     needed = sum(servers, Room())
     wanted = {"vcpus": needed.vcpus, "memory": needed.memory_mib * MIB, "gpus": needed.gpus}
@@ -93,9 +95,10 @@ def ratios(
         for one in amounts
         if one.scope == "site" and one.used is not None and one.limit is not None
     }
-    racks = [one for one in amounts if (one.resource, one.scope) == ("power", "rack")]
-    peaks = [one.used for one in racks if one.used is not None]
-    if racks and len(peaks) == len(racks):
-        limit = sum(one.limit for one in racks if one.limit is not None)
-        found["power"] = headroom(limit, sum(peaks), power_needed_w(site, servers))
+    for resource in _OF_RACKS:
+        racks = [one for one in amounts if (one.resource, one.scope) == (resource, "rack")]
+        peaks = [one.used for one in racks if one.used is not None]
+        if racks and len(peaks) == len(site.racks):
+            limit = sum(one.limit for one in racks if one.limit is not None)
+            found[resource] = headroom(limit, sum(peaks), power_needed_w(site, servers))
     return found

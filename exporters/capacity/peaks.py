@@ -26,11 +26,14 @@ def query(site: Site, rack: Rack) -> str:
     """
     Return what asks for the highest sum of the rack's feeds within the days before, W.
 
-    Both feeds at the same moment: their single peaks need not come together.
+    Both feeds at the same moment: their single peaks need not come together.  Of meters in a rack,
+    those that hang below others of it (servers below PDUs) are in their figures already; a meter
+    that two exporters show counts once.
     """
-    nodes = "|".join(meter.id for meter in site.meters if meter.rack == rack.id)
-    series = f'citydc_power_watts{{site="{site.id}",node=~"{nodes}"}}'
-    return f"max_over_time(sum({series})[{DAYS}d:5m])"
+    own = {meter.id: meter for meter in site.meters if meter.rack == rack.id}
+    feeds = [one.id for one in own.values() if not {one.parent, one.second_parent} & set(own)]
+    series = f'citydc_power_watts{{site="{site.id}",node=~"{"|".join(feeds)}"}}'
+    return f"max_over_time(sum(max by (node) ({series}))[{DAYS}d:5m])"
 
 
 async def measured(client: httpx.AsyncClient, site: Site) -> dict[str, float | None]:
