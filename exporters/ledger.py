@@ -8,7 +8,8 @@ entry is on the disk before anything is counted by it (synchronous=FULL).
 
 Kinds of entries: `reading` (what a device said, raw, with a verdict), `interval` (an amount, with
 the sums so far and the meter's state after it), `amendment` (what is added to earlier intervals, by
-a rule or by a person), `event`, `seal`.
+a rule or by a person), `event`, `allocation` and `unmetered` (what was shared out or is metered by
+none, so far), `seal`.
 """
 
 import hashlib

@@ -61,6 +61,8 @@ class Account:
     state: State | None = None
     sums: Sums = NOTHING
     amended: Sums = NOTHING
+    most: float = 0.0
+    """The highest total there was; written with each interval, for the next process."""
     rate: float | None = None
     """W or L/s, as it was last read."""
 
@@ -68,6 +70,11 @@ class Account:
     def total(self) -> float:
         """J or L since counting began, amendments included."""
         return self.sums.amount + self.amended.amount
+
+    @property
+    def shown(self) -> float:
+        """The total as a counter: where an amendment takes something away, it waits."""
+        return max(self.most, self.total)
 
 
 @dataclass
@@ -106,6 +113,7 @@ class Books:
         account.last_id, account.state = row.id, _state(body["state"])
         account.sums = Sums._make([*body["sums"], 0.0])
         account.amended = _amended(self.ledger.rows("amendment", account.subject))
+        account.most = max(account.shown, body.get("most", 0.0))
 
     def of_device(self, site: str, device: str) -> list[Account]:
         """Return the accounts that a device's readings go to."""
@@ -179,6 +187,7 @@ class Books:
             for account, outcome, sums, last in changes:
                 account.state, account.sums = outcome.state, sums
                 account.amended = account.amended.plus(_added(outcome.amendments))
+                account.most = account.shown
                 if last is not None:
                     account.last_id = ids[last]
         return taken
@@ -189,6 +198,7 @@ class Books:
             amended = _amended(self.ledger.rows("amendment", account.subject))
             with self._lock:
                 account.amended = amended
+                account.most = account.shown
 
     def replace(
         self,
@@ -305,6 +315,9 @@ def _by_itself(reading: Reading, limit: float) -> Verdict:
 def _entries(account: Account, outcome: Outcome) -> tuple[list[Entry], Sums]:
     """Return the entries that an outcome makes, and the meter's sums after them."""
     sums, made = account.sums, []
+    added = sum(one.amount for one in outcome.intervals)
+    added += sum(one.amount for one in outcome.amendments)
+    account = replace(account, most=max(account.shown, account.total + added))
     if account.state is None:
         when = outcome.state.time
         nothing = Interval(when, when, 0.0, 0.0, 0.0, Rule.REGISTER)
@@ -350,6 +363,7 @@ def _counted(account: Account, interval: Interval, rule: str, sums: Sums, state:
         "highest": interval.highest,
         "step": step,
         "sums": sums[:-1],
+        "most": account.most,
         "state": _written(state),
     }
     return Entry("interval", account.subject, interval.start, interval.end, body)

@@ -92,8 +92,8 @@ class _Snapshot:
     annual: bool
     rests: dict[str, float]
     imbalanced: dict[str, bool]
-    allocated: dict[str, list[float]]
-    """By service: J, g of CO2, L since counting began."""
+    allocated: dict[str, list[float | None]]
+    """By service: J, g of CO2, L since counting began; None for what can't be told."""
 
 
 class EnergyExporter:
@@ -355,7 +355,7 @@ class EnergyExporter:
             site,
             told,
             annual,
-            rests,
+            self._kept(site, rests, now),
             self._imbalanced(tree, counted, now),
             self._allocate(city, tree, total, now),
         )
@@ -426,39 +426,56 @@ class EnergyExporter:
 
     def _allocate(
         self, city: _City, tree: Tree, total: dict[str, Sums], now: float
-    ) -> dict[str, list[float]]:
-        """Share out hour by hour what was used since it was last done, and write it down."""
+    ) -> dict[str, list[float | None]]:
+        """
+        Share out hour by hour what was used since it was last done, and write it down.
+
+        What is shared out stays: where an amendment takes something from a meter, nothing of it is
+        shared out until it has caught up.
+        """
         site = tree.site.id
         row = self._ledger.last("allocation", site)
         body: dict[str, Any] = json.loads(row.body) if row else {"until": {}, "services": {}}
-        services: dict[str, list[float]] = body["services"]
-        added, taken = tree.it
-        if not added or (row and now - row.end < _HOUR):
+        services: dict[str, list[float | None]] = body["services"]
+        if not tree.it[0] or (row and 0 <= now - row.end < _HOUR):
             return services
-        sums = {
-            "it": sum(total[one].amount for one in added) - sum(total[one].amount for one in taken),
-            **{one: total[one].amount for one in tree.meters},
-        }
+        until: dict[str, float] = body["until"]
         whole = figures.amounts(
-            tree,
-            city.catalogue,
-            lambda one: _since(total, body["until"], one),
-            1.0,
-            windows.year(now),
+            tree, city.catalogue, lambda one: _since(total, until, one), 1.0, windows.year(now)
         )
-        it = max(0.0, sums["it"] - body["until"].get("it", 0.0))
-        grams = whole.carbon.value * 1000 if isinstance(whole.carbon, Figure) else 0.0
-        litres = whole.water.value if isinstance(whole.water, Figure) else 0.0
+        kilograms, litres = whole.carbon, whole.water
+        used = [
+            max(0.0, one.value) if isinstance(one, Figure) else None
+            for one in (
+                whole.it,
+                kilograms.times(1000) if isinstance(kilograms, Figure) else kilograms,
+                litres,
+            )
+        ]
         for service, share in city.shares[site].items():
-            before = services.get(service, [0.0, 0.0, 0.0])
+            before = services.get(service, [None, None, None])
             services[service] = [
-                old + max(0.0, more) * share
-                for old, more in zip(before, (it, grams, litres), strict=True)
+                old if more is None else (old or 0.0) + more * share
+                for old, more in zip(before, used, strict=True)
             ]
         start = row.end if row else now
-        written = {"until": sums, "services": services, "shares": city.shares[site]}
+        counted = {one: max(total[one].amount, until.get(one, 0.0)) for one in tree.meters}
+        written = {"until": counted, "services": services, "shares": city.shares[site]}
         self._ledger.append([Entry("allocation", site, start, now, written)])
         return services
+
+    def _kept(self, site: str, rests: dict[str, float], now: float) -> dict[str, float]:
+        """
+        Return what is unmetered as counters, written down before it is shown.
+
+        Meters are read one after the other, so that a difference of two goes up and down.
+        """
+        row = self._ledger.last("unmetered", site)
+        before: dict[str, float] = json.loads(row.body)["joules"] if row else {}
+        kept = before | {one: max(more, before.get(one, 0.0)) for one, more in rests.items()}
+        if kept != before:
+            self._ledger.append([Entry("unmetered", site, now, now, {"joules": kept})])
+        return {one: kept[one] for one in rests}
 
     def _show_snapshot(self, city: _City, tree: Tree, found: _Snapshot) -> None:
         metrics, site = self._metrics, found.site
@@ -468,7 +485,7 @@ class EnergyExporter:
             labels = (site, name, category, window, "annual" if annual else "interim")
             metrics.told(labels, told)
         for group, value in found.rests.items():
-            metrics.never_less(metrics.unmetered, (site, group), value)
+            metrics.unmetered.set((site, group), value)
         for group, holds in found.imbalanced.items():
             metrics.imbalance.set((site, group), holds)
         for service, values in found.allocated.items():
@@ -478,12 +495,13 @@ class EnergyExporter:
                 else ""
             )
             labels4 = (service, agency, site, "flavor")
-            for family, value in zip(
+            for family, known in zip(
                 (metrics.service_energy, metrics.service_carbon, metrics.service_water),
                 values,
                 strict=True,
             ):
-                metrics.never_less(family, labels4, value)
+                if known is not None:
+                    family.set(labels4, known)
 
 
 def _since(total: dict[str, Sums], until: dict[str, float], meter: str) -> Sums:

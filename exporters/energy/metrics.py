@@ -18,7 +18,7 @@ _INDICATOR = ("site", "indicator", "category", "window", "kind")
 
 
 class Metrics(Families):
-    """All families; counters never fall, even where an amendment takes something away."""
+    """All families."""
 
     def __init__(self) -> None:
         node, place = ("site", "node"), ("site", "rack", "place")
@@ -163,20 +163,13 @@ class Metrics(Families):
         self.ledger = Family(
             "citydc_ledger_up", "gauge", "1 where the ledger's last entry could be written.", ()
         )
-        self._highest: dict[tuple[str, tuple[str, ...]], float] = {}
         self._told: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self._counts: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def clear(self) -> None:
-        """Drop every series; what counters have shown is remembered."""
+        """Drop every series; what this process has counted is remembered."""
         for one in self.families():
             one.clear()
-
-    def never_less(self, family: Family, labels: tuple[str, ...], value: float) -> None:
-        """Set a counter, but to no less than it has shown."""
-        key = (family.name, labels)
-        self._highest[key] = max(value, self._highest.get(key, value), 0.0)
-        family.set(labels, self._highest[key])
 
     def count(self, family: Family, labels: tuple[str, ...], more: float = 1) -> None:
         """Add to a counter of this process."""
@@ -190,9 +183,9 @@ class Metrics(Families):
         carrier = account.meter.carrier
         litres = {"water": self.water, "fuel": self.fuel}.get(carrier)
         if litres is not None:
-            self.never_less(litres, (site, node), account.total)
+            litres.set((site, node), account.shown)
             return
-        self.never_less(self.energy, (site, node, carrier), account.total)
+        self.energy.set((site, node, carrier), account.shown)
         if account.rate is None:
             self.power.drop((site, node))
         else:

@@ -115,6 +115,71 @@ def test_figures_of_a_day_have_bounds_category_and_coverage(
     assert any('agency="",basis="flavor",service="unallocated"' in line for line in services)
 
 
+def _snapped(exporter: EnergyExporter, site: str, now: float) -> list[str]:
+    city = exporter._city
+    tree = city.trees[site]
+    exporter._show_snapshot(city, tree, exporter._snapshot(city, tree, now))
+    return _shown(exporter)
+
+
+def _value(shown: list[str], start: str) -> float:
+    (line,) = [one for one in shown if one.startswith(start)]
+    return float(line.rpartition(" ")[2])
+
+
+def test_no_counter_falls_when_the_exporter_starts_anew(settings: Settings, clock: _Clock) -> None:
+    """What an amendment took away is waited for: to Prometheus, a fall is a new beginning."""
+    exporter = EnergyExporter(settings)
+    names = [one for one in exporter._city.collector.targets if one.startswith("main/")]
+    for _ in range(3):
+        _read(exporter, *names)
+        clock.now += 600
+    starts = (
+        'citydc_energy_joules_total{carrier="electricity",node="ups-b",site="main"}',
+        'citydc_energy_joules_total{carrier="electricity",node="utility-a",site="main"}',
+        'citydc_unmetered_energy_joules_total{node="pdu-b2-a",site="main"}',
+        'citydc_service_energy_joules_total{agency="",basis="flavor",service="unallocated"',
+    )
+    before = _snapped(exporter, "main", clock.now)
+    exporter._city.books.amend("main/utility-a", (0, 2e9), -9e5, author="An", reason="x")
+    exporter._city.books.amend("main/pdu-b2-a", (0, 2e9), -9e5, author="An", reason="x")
+    exporter._city.books.renew_amendments()
+    again = EnergyExporter(settings)
+    _read(again, *names)
+    after = _snapped(again, "main", clock.now + 1)
+    for start in starts:
+        assert _value(after, start) >= _value(before, start) > 0, start
+
+
+def test_what_is_amended_is_not_shared_out_twice(settings: Settings, clock: _Clock) -> None:
+    """Services together never get more than their meters count."""
+    exporter = EnergyExporter(settings)
+    names = [one for one in exporter._city.collector.targets if one.startswith("main/")]
+    shares = "citydc_service_energy_joules_total{agency="
+    for step in range(4):
+        _read(exporter, *names)
+        shown = _snapped(exporter, "main", clock.now)
+        if wrong := {1: -5e7, 2: 5e7}.get(step):
+            exporter._city.books.amend("main/pdu-a1-a", (0, 2e9), wrong, author="An", reason="x")
+        clock.now += 3600
+    shared = sum(float(one.rpartition(" ")[2]) for one in shown if one.startswith(shares))
+    assert shared == pytest.approx(8 * 3 * 3600 * meters.WATTS)
+
+
+def test_site_without_water_meters_shares_out_no_water(settings: Settings, clock: _Clock) -> None:
+    """What nobody measures is absent, not zero."""
+    exporter = EnergyExporter(settings)
+    city, site = exporter._city, CITY.sites["backup"]
+    dry = [one for one in site.meters if one.carrier != "water"]
+    city.trees["backup"] = Tree(site.model_copy(update={"meters": dry}))
+    for _ in range(2):
+        _read(exporter, *(one for one in city.collector.targets if one.startswith("backup/")))
+        clock.now += 60
+    shown = _snapped(exporter, "backup", clock.now)
+    assert any(one.startswith("citydc_service_co2_grams_total{") for one in shown)
+    assert not any(one.startswith("citydc_service_water_litres_total{") for one in shown)
+
+
 def test_more_below_than_above_is_an_imbalance(settings: Settings, clock: _Clock) -> None:
     """Four PDUs of 1 kW can't hang below a UPS of 1 kW."""
     exporter = EnergyExporter(settings)
