@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import socket
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,7 +119,8 @@ class Backend:
             files.make_folder(self.folder / "stacks" / project)
             meta = self.folder / "meta.yaml"
             if not meta.exists():
-                files.write(meta, "version: 1\n")
+                with tempfile.TemporaryDirectory(dir=self.folder) as own:  # other stacks may do so
+                    files.write(meta, "version: 1\n", beside=Path(own))
         except OSError as error:
             raise cannot_write(self.folder, error) from error
 

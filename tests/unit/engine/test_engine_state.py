@@ -13,6 +13,7 @@ from engine_stack import NET, SUB, Stack, ops
 from catalogue.errors import BadInputError, OutsideError
 from lab import files
 from lab.engine import Engine
+from lab.engine.backend import Backend
 from lab.engine.crypter import Crypter
 
 
@@ -35,6 +36,15 @@ def test_the_state_is_in_the_layout_of_pulumis_file_backend(stack: Stack) -> Non
     before = json.loads(stack.state_file.with_suffix(".json.bak").read_text())
     assert len(before["checkpoint"]["latest"]["resources"]) == len(latest["resources"]) - 1
     assert list(root.rglob("locks/**/*.json")) == []
+
+
+def test_stacks_may_begin_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one that makes the new backend's files meanwhile is in nobody's way."""
+    theirs = [Backend(stack.backend.as_uri())]
+    monkeypatch.setattr("os.fsync", lambda _: theirs and theirs.pop().prepare("t"))
+    Backend(stack.backend.as_uri()).prepare("t")
+    assert (stack.backend / ".pulumi" / "meta.yaml").read_text() == "version: 1\n"
+    assert {one.name for one in (stack.backend / ".pulumi").iterdir()} == {"meta.yaml", "stacks"}
 
 
 def test_nobody_else_may_read_the_state(stack: Stack) -> None:
