@@ -55,7 +55,8 @@ class Backend:
 
     def plan(self, project: str, stack: str) -> dict[str, str]:
         """Return which plan the last run carried out ("id") and when it was "done", if any."""
-        return self._checkpoint(project, stack).get("plan") or {}
+        plan = self._checkpoint(project, stack).get("plan")
+        return plan if isinstance(plan, dict) else {}
 
     def _checkpoint(self, project: str, stack: str) -> dict[str, Any]:
         path = self.stack_file(project, stack)
@@ -98,7 +99,7 @@ class Backend:
             version = (yaml.safe_load(meta.read_text()) or {}).get("version")
         except FileNotFoundError:
             version = 0 if any((self.folder / "stacks").glob("*.json")) else 1
-        except (OSError, AttributeError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, AttributeError, yaml.YAMLError) as error:
             raise damaged(meta, str(error)) from error
         if version != 1:
             raise BadInputError(

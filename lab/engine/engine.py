@@ -244,7 +244,7 @@ class Engine:
     ) -> State:
         stack, name = stack or self.stack, name or self._project.name
         path = self._backend.stack_file(name, stack)
-        secrets = deployment.get("secrets_providers") or {}
+        secrets = _mapping(deployment.get("secrets_providers"))
         if secrets.get("type") not in (None, "", "passphrase"):
             raise BadInputError(
                 f"the state's secrets are kept by {secrets['type']}",
@@ -252,7 +252,9 @@ class Engine:
                 remedy="use the official CLI, or change the stack's secrets provider",
                 place=str(path),
             )
-        salt = (secrets.get("state") or {}).get("salt") or self._project.salt
+        salt = _mapping(secrets.get("state")).get("salt") or self._project.salt
+        if not isinstance(salt, str | None):
+            raise damaged(path, "its encryption salt is no text")
         state = State(
             f"{sdk.ORGANIZATION}/{name}/{stack}", self._crypter(salt), path if write else None
         )
@@ -371,6 +373,10 @@ def _plain(value: Any) -> Any:
 
 def _is_success(error: BaseException) -> bool:
     return isinstance(error, SystemExit) and error.code in (None, 0)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _check_urn(urn: str, name: str, stack: str) -> None:

@@ -2,9 +2,12 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from lab.engine import values
 from lab.engine.values import Sealer, Values
@@ -32,7 +35,7 @@ class Resource:
     parent: str = ""
     provider: str = ""
     dependencies: list[str] = field(default_factory=list)
-    propertyDependencies: dict[str, list[str]] = field(default_factory=dict)  # noqa: N815
+    propertyDependencies: dict[str, list[str] | None] = field(default_factory=dict)  # noqa: N815
     protect: bool = False
     external: bool = False
     delete: bool = False  # replaced already, still to be deleted
@@ -105,6 +108,8 @@ class Resource:
 
 
 _OURS = {"rest", "key", "cached"}
+_SHAPE = TypeAdapter(Resource)
+_URN = re.compile(r"urn:pulumi:[^:]+::[^:]+::.+::.+")
 _FIELDS = [one.name for one in fields(Resource) if one.name not in _OURS]
 
 
@@ -121,10 +126,20 @@ def from_json(data: Values, sealer: Sealer) -> Resource:
     """
     Return the resource of the checkpoint's form.
 
-    Raise BadInputError for a damaged secret, KeyError or TypeError for a damaged resource.
+    Raise BadInputError for a damaged secret, ValueError, TypeError or AttributeError for a damaged
+    resource.
     """
     known = {name: data[name] for name in _FIELDS if data.get(name) is not None}
     for name in ("inputs", "outputs"):
         known[name] = values.from_json(known.get(name) or {}, sealer)
     rest = {name: value for name, value in data.items() if name not in _FIELDS}
-    return Resource(**known, rest=rest)
+    try:
+        one = _SHAPE.validate_python({**known, "rest": rest})
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        where = ".".join(map(str, (data.get("urn", ""), *first["loc"])))
+        raise ValueError(f"{where}: {first['msg']}") from error
+    for urn in (one.urn, *one.needs):
+        if not _URN.fullmatch(urn):
+            raise ValueError(f"{one.urn}: {urn!r} is no URN")
+    return one

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,10 @@ class State:
                 from_json(data, self.crypter) for data in deployment.get("resources") or ()
             ]
             interrupted = [
-                Operation(one["type"], from_json(one["resource"], self.crypter))
+                Operation(str(one["type"]), from_json(one["resource"], self.crypter))
                 for one in deployment.get("pending_operations") or ()
             ]
+            _check_needs(resources)
         except BadInputError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -217,6 +218,16 @@ class State:
             for key, one in self.old.items():
                 if not renamed.keys().isdisjoint(one.needs):
                     self.old[key] = one.renamed(renamed)
+
+
+def _check_needs(resources: Sequence[Resource]) -> None:
+    """Raise ValueError for what needs a resource that is not there, or has no provider."""
+    there = {one.urn for one in resources}
+    for one in resources:
+        if missing := sorted(one.needs - there):
+            raise ValueError(f"{one.urn} needs {missing[0]}, which is not there")
+        if one.is_real and not one.provider_urn.startswith("urn:"):
+            raise ValueError(f"{one.urn} has no provider")
 
 
 class _Writer:

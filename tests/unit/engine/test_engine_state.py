@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,18 @@ def test_another_stacks_export_is_refused(stack: Stack) -> None:
     assert not other.state_file.exists()
 
 
+def _without(urn: str) -> Callable[[str], str]:
+    """Return what takes a resource out of a state's text."""
+
+    def damage(text: str) -> str:
+        whole = json.loads(text)
+        resources = whole["checkpoint"]["latest"]["resources"]
+        resources[:] = [one for one in resources if one["urn"] != urn]
+        return json.dumps(whole)
+
+    return damage
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -113,15 +126,30 @@ def test_another_stacks_export_is_refused(stack: Stack) -> None:
         lambda text: text.replace('"checkpoint"', '"chequepoint"'),
         lambda text: text.replace('"urn"', '"nru"'),
         lambda text: text.replace('"ciphertext": "v1:', '"ciphertext": "v1:AAAA'),
+        _without("urn:pulumi:dev::t::openstack:networking/network:Network::net"),
+        lambda text: text.replace('"urn": "', '"urn": "x', 1),
+        lambda text: text.replace('"provider": "', '"provider": "x', 1),
+        lambda text: text.replace('"type": "pulumi:pulumi:Stack"', '"type": ["x"]', 1),
+        lambda text: text.replace('"parent": "', '"parent": {}, "was": "', 1),
+        lambda text: text.replace('"id": "', '"id": 5, "was": "'),
+        lambda text: text.replace('"inputs": {', '"inputs": "x", "were": {'),
+        lambda text: text.replace('"dependencies": [', '"dependencies": [[5], '),
+        lambda text: text.replace('"networkId": [', '"networkId": [{}, '),
+        lambda text: text.replace('"state": {"salt": "', '"state": {"salt": 5, "was": "'),
     ],
-    ids=["truncated", "empty", "wrong version", "no checkpoint", "no URN", "bad ciphertext"],
-)
+    ids=[
+        "truncated", "empty", "wrong version", "no checkpoint", "no URN", "bad ciphertext",
+        "hole", "odd URN", "odd provider", "odd type", "odd parent", "odd id", "odd inputs",
+        "odd dependency", "odd property dependency", "odd salt",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("verb", ["preview", "deploy", "drift", "destroy", "export_state"])
 def test_a_damaged_state_is_named_and_left_alone(stack: Stack, damage: Any, verb: str) -> None:
     """The error has the file and the backup; nothing is overwritten, nothing done."""
     stack.deploy(NET)
     stack.deploy(NET, SUB)
-    broken = damage(stack.state_file.read_text())
+    broken = damage(whole := stack.state_file.read_text())
+    assert broken != whole
     stack.state_file.write_text(broken)
     stack.cloud.log.clear()
     with pytest.raises(BadInputError) as raised:
