@@ -6,9 +6,11 @@ from pathlib import Path
 
 import openstack.config
 import yaml
+from openstack.config.loader import CONFIG_FILES
 from openstack.exceptions import ConfigException
 
 from catalogue.errors import BadInputError
+from citydc.project import read_yaml
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,16 @@ def _auth_urls(file: Path) -> dict[str, str]:
     """Return the clouds of a clouds.yaml, with where their identity service is."""
     if not file.is_file():
         return {}
-    clouds = yaml.safe_load(file.read_text(encoding="utf-8"))["clouds"]
-    return {name: cloud["auth"]["auth_url"] for name, cloud in clouds.items()}
+    try:
+        clouds = yaml.safe_load(file.read_text(encoding="utf-8"))["clouds"]
+        return {name: cloud["auth"]["auth_url"] for name, cloud in clouds.items()}
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, yaml.YAMLError) as error:
+        raise BadInputError(
+            "the lab's clouds.yaml cannot be used",
+            why=" ".join(f"{type(error).__name__}: {error}".split()),
+            remedy="have it written anew: citydc lab up",
+            place=str(file),
+        ) from error
 
 
 def _ordinary(cloud: str) -> tuple[str, str]:
@@ -60,15 +70,17 @@ def _ordinary(cloud: str) -> tuple[str, str]:
         raise BadInputError(
             f"{named} does not exist", remedy="correct OS_CLIENT_CONFIG_FILE, or unset it"
         )
+    for file in filter(os.path.isfile, [named] if named else CONFIG_FILES):
+        read_yaml(Path(file))  # openstacksdk passes over one that is broken
     try:
         config = openstack.config.OpenStackConfig()
         if cloud in config.get_cloud_names():
             found = config.get_one(cloud=cloud, validate=False).config["auth"].get("auth_url")
             return found or "", str(config.config_filename)
-    except ConfigException as error:
+    except (ConfigException, OSError, ValueError, AttributeError, TypeError) as error:
         raise BadInputError(
             "clouds.yaml cannot be used",
-            why=str(error),
+            why=" ".join(f"{type(error).__name__}: {error}".split()),
             remedy="correct it, or name another with OS_CLIENT_CONFIG_FILE",
             place=named or "",
         ) from error

@@ -47,9 +47,16 @@ class Project:
         """
         Return the catalogue's folder as the stack file names it (None: citydc's own).
 
-        Raise BadInputError if the stack file is missing or not YAML.
+        Raise BadInputError if the stack file is missing or not what it should be.
         """
         named = self.setting(site, "catalogue")
+        if not isinstance(named, str | None):
+            raise BadInputError(
+                "the stack's catalogue is no folder's name",
+                place=str(self.stack_file(site)),
+                why=f"{NAME}:catalogue is {named!r}",
+                remedy="name the folder that city.yaml lies in",
+            )
         return (self.folder / named).resolve() if named else None
 
     def setting(self, site: str, key: str) -> Any:
@@ -63,6 +70,13 @@ class Project:
                 remedy=f"name one of: {known}" if known else "add a stack file for the site",
             )
         config = read_yaml(path).get("config") or {}
+        if not isinstance(config, dict):
+            raise BadInputError(
+                "the configuration is no mapping",
+                place=str(path),
+                why=f"config is {config!r}",
+                remedy=f"give it keys and values, as in `{NAME}:profile: lab`",
+            )
         return config.get(f"{NAME}:{key}")
 
     @property
@@ -116,7 +130,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             "the file cannot be read",
             place=str(path),
             why=" ".join(str(error).split()),
-            remedy="correct it; git has its earlier versions",
+            remedy="correct it, or put back an earlier version",
         ) from error
     if not isinstance(data, dict):
         raise BadInputError(

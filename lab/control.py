@@ -354,14 +354,13 @@ class Lab:
 
     def _check_home(self) -> None:
         """Raise BadInputError unless the folder is a lab's, of this port and place, or empty."""
+        if self.home.exists() and not self.home.is_dir():
+            raise self._no_home("it is no folder")
         record = self._read_record()
         if record is None:
-            if self.home.exists() and any(path.name != "lock" for path in self.home.iterdir()):
-                raise BadInputError(
-                    f"{self.home} is no lab's folder",
-                    why="it holds other files",
-                    remedy="name an empty or a new folder with CITYDC_LAB_HOME",
-                )
+            with self._disk_errors():
+                if self.home.exists() and any(one.name != "lock" for one in self.home.iterdir()):
+                    raise self._no_home("it holds other files")
             return
         for key, now in (("port", self.port), ("home", str(self.home))):
             if record[key] != now:
@@ -372,11 +371,28 @@ class Lab:
                     f"or remove {self.home} and make it anew",
                 )
 
+    def _no_home(self, why: str) -> BadInputError:
+        return BadInputError(
+            f"{self.home} is no lab's folder",
+            why=why,
+            remedy="name an empty or a new folder with CITYDC_LAB_HOME",
+        )
+
     def _read_record(self) -> dict[str, Any] | None:
         with self._disk_errors():
             if not self._record.exists():
                 return None
-            record: dict[str, Any] = json.loads(self._record.read_text())
+            try:
+                record = json.loads(self._record.read_text())
+            except ValueError:
+                record = None
+        if not isinstance(record, dict) or not {"port", "home"} <= record.keys():
+            raise BadInputError(
+                "the lab's record is damaged",
+                why="it tells neither the lab's port nor its home",
+                remedy=f"end the lab's processes, remove {self.home} and make it anew",
+                place=str(self._record),
+            )
         return record
 
     def _check_releases(self) -> None:

@@ -101,8 +101,16 @@ def _split(salt: str) -> tuple[bytes, str]:
     version, _, rest = salt.partition(":")
     raw, _, check = rest.partition(":")
     if version != "v1" or not check:
-        raise BadInputError("the stack's encryption salt is damaged")
+        raise _damaged_salt("it is not v1:SALT:v1:NONCE:TEXT")
     try:
         return base64.b64decode(raw, validate=True), check
     except ValueError as error:
-        raise BadInputError("the stack's encryption salt is damaged", why=str(error)) from error
+        raise _damaged_salt(str(error)) from error
+
+
+def _damaged_salt(why: str) -> BadInputError:
+    return BadInputError(
+        "the stack's encryption salt is damaged",
+        why=why,
+        remedy="put back an earlier version of the stack's file, or of its state",
+    )

@@ -71,18 +71,38 @@ def load(folder: Path, stack: str) -> Project:
             remedy="use the official CLI",
             place=str(stack_file),
         )
+    salt = text.get("encryptionsalt")
+    if not isinstance(salt, str | None):
+        raise BadInputError(
+            "the stack's encryptionsalt is no text",
+            remedy="put back an earlier version of the file",
+            place=str(stack_file),
+        )
     config = {
         _full(name, key): value.get("value", value.get("default"))
         if isinstance(value, dict)
         else value
-        for key, value in (about.get("config") or {}).items()
+        for key, value in _config(about, file).items()
     }
-    config |= {_full(name, key): value for key, value in (text.get("config") or {}).items()}
-    return Project(folder, name, main, stack_file, text.get("encryptionsalt"), config)
+    config |= {_full(name, key): value for key, value in _config(text, stack_file).items()}
+    return Project(folder, name, main, stack_file, salt, config)
 
 
-def _full(project: str, key: str) -> str:
-    return key if ":" in key else f"{project}:{key}"
+def _config(content: Mapping[str, Any], file: Path) -> dict[Any, Any]:
+    """Return the configuration in a file.  Raise BadInputError if it is no mapping."""
+    config = content.get("config") or {}
+    if not isinstance(config, dict):
+        raise BadInputError(
+            "the configuration is no mapping",
+            why=f"config is {config!r}",
+            remedy="give it keys and values, as in `citydc:profile: lab`",
+            place=str(file),
+        )
+    return config
+
+
+def _full(project: str, key: object) -> str:
+    return f"{key}" if ":" in f"{key}" else f"{project}:{key}"
 
 
 def _is_sealed(value: Any) -> bool:

@@ -81,9 +81,16 @@ def test_clouds_file_that_is_not_there_is_bad_input(
         credentials.find("main", tmp_path / "no lab")
 
 
-def test_broken_clouds_file_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bad YAML in clouds.yaml: one clear error."""
-    (tmp_path / "c.yaml").write_text("clouds: {")
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "c.yaml"))
-    with pytest.raises(BadInputError, match=r"clouds\.yaml"):
-        credentials.find("main", tmp_path / "no lab")
+@pytest.mark.parametrize("text", ["clouds: {", "clouds: {main: 5}", "[1]", "clouds: [1]"])
+@pytest.mark.parametrize("whose", ["the user's", "the lab's"])
+def test_broken_clouds_file_is_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, whose: str
+) -> None:
+    """Bad YAML in clouds.yaml, or something else than clouds: one clear error with its place."""
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    if whose == "the user's":
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+    with pytest.raises(BadInputError) as caught:
+        credentials.find("main", file if whose == "the lab's" else tmp_path / "no lab")
+    assert caught.value.place == str(file)

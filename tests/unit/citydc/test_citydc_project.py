@@ -72,6 +72,19 @@ def test_unreadable_file_is_bad_input_with_its_place(tmp_path: Path, text: str) 
     assert caught.value.place == str(file)
 
 
+@pytest.mark.parametrize(
+    "text", ["config: [a]\n", "config: 5\n", "config: {citydc:catalogue: [a]}\n"]
+)
+def test_settings_of_another_shape_are_bad_input(tmp_path: Path, text: str) -> None:
+    """A configuration that is no mapping, a folder that is no text: told with the file."""
+    found = _made(tmp_path)
+    found.stack_file("main").write_text(text)
+    with pytest.raises(BadInputError) as caught:
+        found.catalogue("main")
+    assert caught.value.place == str(found.stack_file("main"))
+    assert caught.value.remedy
+
+
 def test_passphrase_comes_from_the_variable_or_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,32 @@ def test_properties_that_the_engine_cannot_do_are_refused(stack: Stack) -> None:
     assert stack.cloud.log == []
 
 
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("Pulumi.yaml", "config: 5"),
+        ("Pulumi.yaml", "config: {"),
+        ("Pulumi.dev.yaml", "config: [a]"),
+        ("Pulumi.dev.yaml", "encryptionsalt: {}"),
+    ],
+)
+def test_project_files_of_another_shape_are_refused(stack: Stack, name: str, more: str) -> None:
+    """One error, with the file."""
+    file = stack.write(NET).folder / name
+    file.write_text(f"name: t\nruntime: python\n{more}\n")
+    with pytest.raises(BadInputError) as raised:
+        stack.engine()
+    assert raised.value.place == str(file)
+
+
+def test_keys_that_are_numbers_are_taken_for_names(stack: Stack) -> None:
+    """YAML reads 5 as a number; configuration has names only."""
+    (stack.folder / "Pulumi.dev.yaml").write_text("config: {5: x}\n")
+    assert stack.deploy('pulumi.export("five", pulumi.Config().get("5"))\n').outputs == {
+        "five": "x"
+    }
+
+
 def test_a_program_that_is_not_there_is_an_error(stack: Stack) -> None:
     """Without a program there is nothing to run."""
     with pytest.raises(BadInputError, match="no program"):

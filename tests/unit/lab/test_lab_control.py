@@ -76,6 +76,26 @@ def test_folder_with_other_files_is_not_touched(tmp_path: Path, verb: str) -> No
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("verb", ["up", "down", "reset", "status"])
+def test_home_that_is_no_folder_is_not_touched(tmp_path: Path, verb: str) -> None:
+    """A file in the home's place is refused, and stays as it is."""
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadInputError, match="no lab's folder"):
+        getattr(Lab(tmp_path / "thesis.txt", 24000), verb)()
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("text", ['{"port": 2', "{}", "[1]", ""])
+@pytest.mark.parametrize("verb", ["up", "down", "reset", "status"])
+def test_record_that_is_damaged_is_told(tmp_path: Path, text: str, verb: str) -> None:
+    """Nothing is removed by a record that does not say whose it is; the error has its place."""
+    (tmp_path / "lab.json").write_text(text)
+    with pytest.raises(BadInputError, match="record is damaged") as told:
+        getattr(Lab(tmp_path, 24000), verb)()
+    assert told.value.place == str(tmp_path / "lab.json")
+    assert (tmp_path / "lab.json").read_text() == text
+
+
 def test_lab_made_with_other_ports_is_refused(tmp_path: Path) -> None:
     """The data name their ports, so another port is bad input, with the right one."""
     _record(tmp_path, port=23000)
