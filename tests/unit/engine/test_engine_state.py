@@ -42,7 +42,12 @@ def test_the_state_is_in_the_layout_of_pulumis_file_backend(stack: Stack) -> Non
 def test_stacks_may_begin_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another one that makes the new backend's files meanwhile is in nobody's way."""
     theirs = [Backend(stack.backend.as_uri())]
-    monkeypatch.setattr("os.fsync", lambda _: theirs and theirs.pop().prepare("t"))
+
+    def meanwhile(_: int) -> None:
+        if theirs:
+            theirs.pop().prepare("t")
+
+    monkeypatch.setattr("os.fsync", meanwhile)
     Backend(stack.backend.as_uri()).prepare("t")
     assert (stack.backend / ".pulumi" / "meta.yaml").read_text() == "version: 1\n"
     assert {one.name for one in (stack.backend / ".pulumi").iterdir()} == {"meta.yaml", "stacks"}
