@@ -1,5 +1,5 @@
 """
-Measure the policy gate: on the whole city, and on a synthetic one of 10,000 resources.
+Measure the policy gate: on the whole city, and on a synthetic one of more than 10,000 resources.
 
     python -m benchmarks.gate
 
@@ -34,7 +34,7 @@ from policies.view import View
 
 CITYDC = Path(sys.executable).with_name("citydc")
 SERVICES = 176
-"""How many synthetic services come to 10,000 resources."""
+"""How many synthetic services come to more than 10,000 resources."""
 NOWHERE = "http://127.0.0.1:1/v3"
 PASSPHRASE = "benchmark"  # noqa: S105 - of a state that is thrown away
 
