@@ -3,15 +3,17 @@ Measure how fast devices of mixed protocols are read, by one process and by shar
 
     python -m benchmarks.devices            (some minutes)
 
-The devices are simulators that others wrote (`benchmarks/simulators.py`), on the same machine.  All
-are asked at once, by the energy exporter's collector, each shard of it in a process of its own:
-"first" with connections, sessions, TLS and tables, "then" the best of three more.  Told is the wall
+The devices are simulators that others wrote (`benchmarks/simulators.py`), on the same machine.  The
+energy exporter's collector reads them, each shard of it in a process of its own: up to a tenth all
+at once, then all in a minute, each at the moment that it has in the exporter's interval.  "First"
+is with connections, sessions, TLS and tables, "then" the best of three more.  Told is the wall
 time, and in brackets the CPU's time of the readers + that of the simulators.  Debian's exporters
-for SNMP and IPMI read the same devices.
+for SNMP and IPMI read the same devices, at once.
 """
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -28,7 +30,7 @@ from benchmarks import beside
 from benchmarks.simulators import SPAWNED, Simulators, answering, devices
 from exporters.devices import Reason, opened
 from exporters.devices.credentials import Credentials
-from exporters.energy.collecting import Collector, Target, in_shard
+from exporters.energy.collecting import Collector, Target, in_shard, phase
 from exporters.readings import Reading
 from lab import packages
 
@@ -40,10 +42,19 @@ PATIENCE = 180.0
 ROUNDS = 4
 SITE = "main"
 SHARES = {"modbus": 0.45, "snmp": 0.3, "redfish": 0.15, "prometheus": 0.1}
-SHARDS = {40: 1, 20: 1, 10: 1, 1: 4}
-"""How many shards read a part of all devices: a fortieth, ..., all."""
 CONTROLLERS = 60
 MEBI = 1 << 20
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Devices of each protocol, and how they are read."""
+
+    what: str
+    counts: Mapping[str, int]
+    shards: int = 1
+    seconds: int = 0
+    """In which all are read, each at its moment; 0: all at once."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +91,11 @@ def main() -> None:
         with answering(counts, Path(folder)) as simulators:
             _row("devices", "reader", "first, s", "then, s", "MiB", "readings", "failed")
             _row(*["---"] * 7)
-            for part, shards in SHARDS.items():
-                _ours("mixed", _mixed(number // part), shards, simulators)
+            for part in (40, 20, 10):
+                _ours(Fleet("mixed", _mixed(number // part)), simulators)
+            _ours(Fleet("mixed, in a minute", _mixed(number), shards=4, seconds=60), simulators)
             for protocol, count in (("snmp", counts["snmp"] // 10), ("ipmi", CONTROLLERS)):
-                _ours(protocol, {protocol: count}, 1, simulators)
+                _ours(Fleet(protocol, {protocol: count}), simulators)
                 _theirs(protocol, count, simulators, Path(folder))
 
 
@@ -117,17 +129,17 @@ def _cpu(processes: Sequence[psutil.Process]) -> float:
 # -- citydc ---------------------------------------------------------------------------------------
 
 
-def _ours(what: str, counts: Mapping[str, int], shards: int, simulators: Simulators) -> None:
+def _ours(fleet: Fleet, simulators: Simulators) -> None:
     """Let the shards read the devices; end unless each is read by one of them, once a round."""
-    together = SPAWNED.Barrier(shards + 1, timeout=2 * PATIENCE)
+    together = SPAWNED.Barrier(fleet.shards + 1, timeout=2 * PATIENCE)
     results: SimpleQueue[Told] = SPAWNED.SimpleQueue()
     processes = [
         SPAWNED.Process(
             target=_run,
-            args=(counts, (number, shards), simulators.credentials, together, results),
+            args=(fleet, number, simulators.credentials, together, results),
             daemon=True,
         )
-        for number in range(1, shards + 1)
+        for number in range(1, fleet.shards + 1)
     ]
     for one in processes:
         one.start()
@@ -139,11 +151,11 @@ def _ours(what: str, counts: Mapping[str, int], shards: int, simulators: Simulat
     told = [results.get() for _ in processes]
     for one in processes:
         one.join()
-    _ensure_once(counts, told)
+    _ensure_once(fleet, told)
     faults = sum((one.faults for one in told), Counter[str]())
     _row(
-        f"{sum(counts.values()):,} {what}",
-        "citydc" if shards == 1 else f"citydc, {shards} shards",
+        f"{sum(fleet.counts.values()):,} {fleet.what}",
+        "citydc" if fleet.shards == 1 else f"citydc, {fleet.shards} shards",
         *_figures(rounds),
         ", ".join(f"{one.memory / MEBI:.0f}" for one in told),
         f"{sum(one.asked.total() for one in told) - faults.total():,}",
@@ -151,8 +163,8 @@ def _ours(what: str, counts: Mapping[str, int], shards: int, simulators: Simulat
     )
 
 
-def _ensure_once(counts: Mapping[str, int], told: Sequence[Told]) -> None:
-    for device in devices(counts):
+def _ensure_once(fleet: Fleet, told: Sequence[Told]) -> None:
+    for device in devices(fleet.counts):
         name = f"{SITE}/{device.id}"
         found = [one.asked[name] for one in told if name in one.asked]
         if found != [ROUNDS]:
@@ -160,20 +172,18 @@ def _ensure_once(counts: Mapping[str, int], told: Sequence[Told]) -> None:
 
 
 def _run(
-    counts: Mapping[str, int],
-    shard: tuple[int, int],
+    fleet: Fleet,
+    number: int,
     known: Mapping[str, Credentials],
     together: Barrier,
     results: "SimpleQueue[Told]",
 ) -> None:
-    results.put(asyncio.run(_read(counts, shard, known, together)))
+    logging.getLogger("exporters").setLevel(logging.ERROR)  # faults are counted
+    results.put(asyncio.run(_read(fleet, number, known, together)))
 
 
 async def _read(
-    counts: Mapping[str, int],
-    shard: tuple[int, int],
-    known: Mapping[str, Credentials],
-    together: Barrier,
+    fleet: Fleet, number: int, known: Mapping[str, Credentials], together: Barrier
 ) -> Told:
     asked: Counter[str] = Counter()
     faults: Counter[str] = Counter()
@@ -187,13 +197,18 @@ async def _read(
 
     targets = [
         Target(SITE, device, opened(device, device.address.lab, known, timeout=PATIENCE))
-        for device in devices(counts)
-        if in_shard(f"{SITE}/{device.id}", shard)
+        for device in devices(fleet.counts)
+        if in_shard(f"{SITE}/{device.id}", (number, fleet.shards))
     ]
     collector = Collector(targets, take, failed, interval=0, timeout=PATIENCE)
+
+    async def read(target: Target) -> None:
+        await asyncio.sleep(phase(target.name) * fleet.seconds)
+        await collector.read(target)
+
     for _ in range(ROUNDS):
         together.wait()
-        await asyncio.gather(*(collector.read(one) for one in targets))
+        await asyncio.gather(*map(read, targets))
         together.wait()
     memory = psutil.Process().memory_info().rss
     await collector.close()
