@@ -1,10 +1,12 @@
 """
-Images that a site's stack takes instead of those that the catalogue names: golden ones.
+Images that a site's stack takes instead of those that the catalogue names, or from elsewhere.
 
-`citydc image build SITE` writes them into the stack's configuration, as `citydc:images`.
+`citydc image build SITE` writes golden ones into the stack's configuration, as `citydc:images`.
+Where a lab's mirror listens, citydc tells the stack as `citydc:mirror`.
 """
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
@@ -13,6 +15,7 @@ from catalogue.model import Catalogue, Id, Image, ImageSource, Model, Text
 from catalogue.problems import suggestion
 
 KEY = "images"
+MIRROR = "mirror"
 
 
 class Pin(Model):
@@ -57,5 +60,20 @@ def pinned(catalogue: Catalogue, site_id: str, given: Any) -> Catalogue:
                 remedy=suggestion(name, known, "image"),
             )
     images = [pins[one.id].of(one) if one.id in pins else one for one in site.images]
+    changed = site.model_copy(update={"images": images})
+    return catalogue.model_copy(update={"sites": {**catalogue.sites, site_id: changed}})
+
+
+def mirrored(catalogue: Catalogue, site_id: str, mirror: str | None) -> Catalogue:
+    """Return the catalogue with the lab's images of the site fetched from a mirror (HOST:PORT)."""
+    site = catalogue.sites.get(site_id)
+    if not mirror or site is None:
+        return catalogue
+    images = []
+    for one in site.images:
+        lab = urlsplit(one.source.lab)._replace(netloc=mirror).geturl()
+        both = one.source.lab == one.source.production  # a golden image is the lab's own
+        source = ImageSource(production=lab if both else one.source.production, lab=lab)
+        images.append(one.model_copy(update={"source": source}))
     changed = site.model_copy(update={"images": images})
     return catalogue.model_copy(update={"sites": {**catalogue.sites, site_id: changed}})

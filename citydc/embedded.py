@@ -11,13 +11,15 @@ from lab.engine.result import Op, Result, lines
 
 
 class Embedded:
-    """A site's stack, in the hands of the embedded engine."""
+    """A site's stack, in the hands of the embedded engine; `config` is beside its file's."""
 
     name = "embedded"
     described = "embedded (not Pulumi's own CLI)"
 
-    def __init__(self, project: Project, site: str) -> None:
-        self.project, self.site = project, site
+    def __init__(
+        self, project: Project, site: str, config: Mapping[str, str] | None = None
+    ) -> None:
+        self.project, self.site, self.config = project, site, config
         self.passphrase = project.passphrase()
 
     def preview(self, progress: Progress) -> Outcome:
@@ -68,6 +70,7 @@ class Embedded:
             self.site,
             self.project.backend_url,
             self.passphrase,
+            config=self.config,
             listener=_Listener(progress),
         )
 

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 
 import catalogue
+from catalogue import images
 from catalogue.errors import BadInputError
 from catalogue.model import Site
 from citydc import credentials, project
@@ -33,7 +34,8 @@ def target(site_id: str, wanted: EngineName | None) -> Target:
     """
     place = project.find()
     site = known_site(place, site_id)
-    access = credentials.find(site.cloud, Lab.default().clouds_file)
+    lab = Lab.default()
+    access = credentials.find(site.cloud, lab.clouds_file)
     name = wanted or (
         EngineName.PULUMI if shutil.which("pulumi") and not access.lab else EngineName.EMBEDDED
     )
@@ -50,7 +52,8 @@ def target(site_id: str, wanted: EngineName | None) -> Target:
     else:
         from citydc.embedded import Embedded
 
-        engine = Embedded(place, site.id)
+        mirror = lab.mirror(access.auth_url) if access.lab else ""
+        engine = Embedded(place, site.id, {images.MIRROR: mirror} if mirror else None)
     where = f"{access.auth_url} (the lab)" if access.lab else access.auth_url
     headline = f"engine: {engine.described} · stack: {site.id} · cloud: {site.cloud}, {where}"
     return Target(site, engine, headline, access.lab)

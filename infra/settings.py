@@ -29,6 +29,8 @@ def read() -> Settings:
     folder = config.get("catalogue")
     found = catalogue.load((_project() / folder).resolve() if folder else None)
     found = images.pinned(found, pulumi.get_stack(), config.get_object(images.KEY))
+    if profile is Profile.LAB:
+        found = images.mirrored(found, pulumi.get_stack(), config.get(images.MIRROR))
     return Settings(found, _site(found, pulumi.get_stack()), profile)
 
 

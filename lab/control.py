@@ -120,6 +120,12 @@ class Lab:
             return bool(record.get("hosts"))
         return not hosting.missing() if self._hosts is None else self._hosts
 
+    def mirror(self, auth_url: str) -> str:
+        """Return where the images of the site with that keystone come from, as HOST:PORT."""
+        there = {site.url("keystone"): site for site in sites.load(self.home, self.port)}
+        site = there.get(auth_url.rstrip("/"))
+        return f"{HOST}:{site.port_of('mirror')}" if site else ""
+
     @property
     def prometheus(self) -> str:
         """Where its Prometheus listens."""

@@ -60,3 +60,21 @@ def test_unsound_pins_are_refused(given: object, said: str) -> None:
     """What is wrong is named."""
     with pytest.raises(BadInputError, match=said):
         images.pinned(small_city(), "main", given)
+
+
+def test_lab_images_come_from_the_mirror_that_there_is() -> None:
+    """Only the lab's, at that site alone; a golden image keeps its name and checksum."""
+    known = small_city()
+    plain = images.mirrored(known, "main", "127.0.0.1:29090")
+    (image,) = plain.sites["main"].images
+    (before,) = known.sites["main"].images
+    assert image.source.lab.startswith("http://127.0.0.1:29090/")
+    assert image.source.production == before.source.production
+    assert image.name_of(Profile.LAB) == "debian"
+    assert plain.sites["backup"] == known.sites["backup"]
+    golden = images.mirrored(images.pinned(known, "main", _pins()), "main", "127.0.0.1:29090")
+    (image,) = golden.sites["main"].images
+    assert image.source.of(Profile.LAB) == GOLDEN.replace("23090", "29090")
+    assert (image.name_of(Profile.LAB), image.sha512_of(Profile.LAB)) == (
+        "debian-12-0123456789ab", SUM,
+    )  # fmt: skip

@@ -60,12 +60,23 @@ def test_lab_gets_the_embedded_engine(place: Path) -> None:
     assert "(the lab)" in found.headline
 
 
+@pytest.mark.usefixtures("place")
+def test_labs_images_come_from_its_own_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalogue names the mirror of a lab on the usual ports; this one may have others."""
+    monkeypatch.setenv("CITYDC_LAB_PORT", "29000")
+    found = engines.target("main", None).engine
+    assert isinstance(found, Embedded)
+    assert found.config == {"mirror": "127.0.0.1:29090"}
+
+
 def test_another_cloud_gets_the_official_cli(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is on PATH; --engine overrides."""
     _install_pulumi(place)
     _elsewhere(monkeypatch)
     assert isinstance(engines.target("main", None).engine, Official)
-    assert isinstance(engines.target("main", EngineName.EMBEDDED).engine, Embedded)
+    found = engines.target("main", EngineName.EMBEDDED).engine
+    assert isinstance(found, Embedded)
+    assert found.config is None
 
 
 @pytest.mark.usefixtures("place")

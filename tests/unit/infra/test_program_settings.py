@@ -74,6 +74,14 @@ def test_a_stacks_images_take_the_place_of_the_catalogues() -> None:
     assert declared["properties"] == {"source_sha512": pin["sha512"]}
 
 
+@pytest.mark.parametrize(("profile", "moved"), [("lab", True), ("production", False)])
+def test_a_labs_images_come_from_its_mirror(profile: str, *, moved: bool) -> None:
+    """Wherever the lab's ports are; production's come from where the catalogue says."""
+    found = in_stack("main", {"profile": profile, "mirror": "127.0.0.1:29090"})
+    declared = one(offline.run(found), "Image", "debian-12").inputs
+    assert declared["imageSourceUrl"].startswith("http://127.0.0.1:29090/") is moved
+
+
 def test_a_missing_catalogue_is_told(tmp_path: Path) -> None:
     """The folder that the stack names is looked for from the project's own."""
     with pytest.raises(BadInputError):
