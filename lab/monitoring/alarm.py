@@ -1,5 +1,6 @@
 """Alerts put to the test: what they watch is made to happen until they fire, then undone."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,9 +61,10 @@ class Alarm:
                     raise self._late()
                 time.sleep(LOOK_S)
         finally:
-            for trial in self.trials:
-                if trial.began and not trial.undone:
-                    trial.undo()
+            with contextlib.ExitStack() as left:  # one that fails keeps no other from it
+                for trial in self.trials:
+                    if trial.began and not trial.undone:
+                        left.callback(trial.undo)
 
     def _look(self) -> None:
         held, told = asking.alerts(self.alertmanager), asking.ends_told(self.alertmanager)
@@ -72,8 +74,8 @@ class Alarm:
                 self.say(
                     f"{_named(trial.alert)} fires, {now - trial.began:.0f} s later; undoing it"
                 )
-                trial.undone, trial.told = now, told
                 trial.undo()
+                trial.undone, trial.told = now, told
             elif trial.undone and not trial.resolved and not fires and told > trial.told:
                 trial.resolved = now
                 self.say(f"{_named(trial.alert)} is resolved, {now - trial.undone:.0f} s later")

@@ -4,6 +4,7 @@ import ipaddress
 import json
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -211,6 +212,28 @@ def _alarm(found: _Alertmanager, monkeypatch: pytest.MonkeyPatch) -> tuple[Alarm
     said: list[str] = []
     trial = Trial("it is hot", found.alert, lambda: found.let(True), lambda: found.let(False))
     return Alarm("127.0.0.1:1", said.append, [trial]), said
+
+
+def test_alarm_that_is_interrupted_undoes_all_that_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also what it was just undoing, and what comes after something that cannot be undone."""
+    found = _Alertmanager({"alertname": "Hot", "site": "main"})
+    made, _ = _alarm(found, monkeypatch)
+    undone: list[str] = []
+
+    def stubborn() -> None:
+        undone.append("stubborn")
+        raise KeyboardInterrupt
+
+    (hot,) = made.trials
+    made.trials[:] = [
+        replace(hot, begin=lambda: None, undo=stubborn, what="stubborn"),
+        replace(hot, undo=lambda: undone.append("hot")),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        made.run()
+    assert sorted(undone) == ["hot", "stubborn", "stubborn"]
 
 
 def test_alarm_fires_and_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
