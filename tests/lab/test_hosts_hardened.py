@@ -18,8 +18,6 @@ from lab.hosts import machine, tree
 from lab.hosts.command import CommandError
 from lab.hosts.segment import BRIDGE, Segment
 
-pytestmark = pytest.mark.hosts
-
 WEB, DATA = PARTS
 BOTH = (4, 6)
 SEED = 58

@@ -17,8 +17,6 @@ from lab.hosts.command import CommandError
 from lab.hosts.segment import Segment
 from playbooks import authority
 
-pytestmark = pytest.mark.hosts
-
 PRIMARY = ("main", "registry-entries-1")
 STANDBY = ("backup", "registry-entries-1")
 APPLICATIONS = (("main", "registry-app-1"), ("main", "registry-app-2"))
