@@ -549,6 +549,8 @@ class Target(Model):
     value: float
     unit: Text
     applies_to: Text
+    reference: bool = False
+    """Whether it is there to compare with, not to meet."""
     source: Source
 
 

@@ -52,7 +52,7 @@ OPERATIONS = Board(
              'count by (alertname, severity) (ALERTS{alertstate="firing"}) or vector(0)',
              "{{alertname}} {{severity}}", now=True),
         _one("Dịch vụ không trả lời · Services down", "none",
-             "count(max by (service, family) (citydc_probe_success) == 0) or vector(0)",
+             'count(ALERTS{alertname="ServiceDown", alertstate="firing"}) or vector(0)',
              "down", now=True),
         _one("Thiết bị đo không trả lời · Devices not read", "none",
              "count(citydc_collector_up == 0) or vector(0)", "silent", now=True),

@@ -135,8 +135,8 @@ class Metrics(Families):
         self.target = Family(
             "citydc_target",
             "gauge",
-            "A figure that the catalogue holds sites and services against.",
-            ("target", "indicator", "comparison", "unit"),
+            "A figure that the catalogue holds sites and services against, or compares them with.",
+            ("target", "indicator", "comparison", "unit", "kind"),
         )
         service = ("service", "agency", "site", "basis")
         self.service_energy = Family(
@@ -215,4 +215,5 @@ class Metrics(Families):
     def targets(self, catalogue: Catalogue) -> None:
         """Show the catalogue's targets."""
         for one in catalogue.targets.targets:
-            self.target.set((one.id, one.indicator, one.comparison, one.unit), one.value)
+            kind = "reference" if one.reference else "target"
+            self.target.set((one.id, one.indicator, one.comparison, one.unit, kind), one.value)

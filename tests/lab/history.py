@@ -4,64 +4,53 @@ Days of metrics as the exporters show them, made up: names and labels are theirs
 What is asked of them must have an answer; whether it is right is shown elsewhere.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from exporters.capacity import exporter as capacity
+from exporters.energy.metrics import Metrics as Energy
+from exporters.families import Family
+from exporters.recovery import exporter as recovery
+from exporters.uptime.metrics import Metrics as Uptime
+
 DAYS, MINUTES = 3.5, 200  # so far back every ten minutes, then every minute
-COUNTERS = {
-    "citydc_energy_joules_total": ('site="{site}",node="{node}",carrier="electricity"', 9000.0),
-    "citydc_water_litres_total": ('site="{site}",node="water-intake"', 0.01),
-    "citydc_unmetered_energy_joules_total": ('site="{site}",node="ups-a"', 90.0),
-    "citydc_service_energy_joules_total": (
-        'service="lgsp",agency="dost",site="{site}",basis="measured"',
-        300.0,
-    ),
-    "citydc_readings_total": ('site="{site}",device="ups-a",verdict="good"', 0.02),
+EXPORTERS = (Energy(), Uptime("main"), capacity.Metrics(), recovery.Metrics())
+SITES = ("main", "backup")
+VALUES = {
+    "site": SITES,
+    "observer": SITES,
+    "node": ("utility-a", "ups-a", "ups-b", "pdu-a1-a"),
+    "state": ("good", "bad", "unknown"),
+    "place": ("inlet",),
+    "envelope": ("recommended",),
+    "service": ("lgsp",),
+    "family": ("ipv4",),
+    "indicator": ("PUE",),
+    "comparison": ("<=",),
+    "window": ("month",),
 }
-PROBED = 'service="lgsp",target="lgsp",kind="https",family="ipv4",observer="{site}"'
-ABOUT = 'site="{site}",indicator="PUE",category="1",window="month",kind="interim"'
-SHARES = 'service="lgsp",family="ipv4",window="month",kind="net"'
-DATABASE = 'service="lgsp",database="bus"'
-GAUGES = {
-    "citydc_power_watts": ('site="{site}",node="{node}"', 8000.0),
-    "citydc_temperature_celsius": ('site="{site}",rack="a1",place="inlet"', 23.0),
-    "citydc_dew_point_celsius": ('site="{site}",rack="a1",place="inlet"', 12.0),
-    "citydc_inlet_within_envelope": ('site="{site}",rack="a1",envelope="recommended"', 1.0),
-    "citydc_collector_up": ('site="{site}",device="ups-a"', 1.0),
-    "citydc_collector_age_seconds": ('site="{site}",device="ups-a"', 12.0),
-    "citydc_meter_imbalance": ('site="{site}",node="ups-a"', 0.0),
-    "citydc_indicator": (ABOUT, 1.45),
-    "citydc_indicator_lower": (ABOUT, 1.43),
-    "citydc_indicator_upper": (ABOUT, 1.47),
-    "citydc_indicator_coverage_ratio": (ABOUT, 0.99),
-    "citydc_indicator_estimated_ratio": (ABOUT, 0.01),
-    "citydc_probe_success": (PROBED, 1.0),
-    "citydc_probe_duration_seconds": (PROBED, 0.05),
-    "citydc_certificate_expiry_timestamp_seconds": (PROBED, 4e9),
-    "citydc_observer_self_check_success": (
-        'observer="{site}",site="{site}",check="gateway",family="ipv4"',
-        1.0,
-    ),
-    "citydc_replication_lag_seconds": (DATABASE + ',site="{site}",server="lgsp-bus-1"', 2.0),
-    "citydc_failover_headroom_ratio": ('site="{site}",resource="ram"', 0.3),
-    "citydc_capacity_used": ('site="{site}",resource="ram",scope="zone",name="az1"', 40.0),
-    "citydc_capacity_limit": ('site="{site}",resource="ram",scope="zone",name="az1"', 100.0),
+"""What labels are; others are called as themselves.  A kind is what rules and panels ask for."""
+KINDS = {"citydc_availability": "net", "citydc_target": "target", "citydc_indicator": "interim"}
+LEVELS = {
+    "citydc_power_watts": 8000.0,
+    "citydc_temperature_celsius": 23.0,
+    "citydc_dew_point_celsius": 12.0,
+    "citydc_meter_imbalance": 0.0,
+    "citydc_indicator": 1.45,
+    "citydc_target": 1.5,
+    "citydc_certificate_expiry_timestamp_seconds": 4e9,
+    "citydc_capacity_used": 40.0,
+    "citydc_capacity_limit": 100.0,
+    "citydc_failover_unplaced_servers": 0.0,
+    "citydc_backup_age_seconds": 3600.0,
+    "citydc_restore_verified_timestamp_seconds": 1.7e9,
+    "citydc_drill_timestamp_seconds": 1.7e9,
 }
-SINGLE = {
-    "citydc_ledger_up": ("", 1.0),
-    "citydc_target": ('target="pue",indicator="PUE",comparison="<=",unit="1"', 1.5),
-    "citydc_availability_ratio": (SHARES, 0.999),
-    "citydc_availability_ratio_lower": (SHARES, 0.998),
-    "citydc_availability_ratio_upper": (SHARES, 1.0),
-    "citydc_availability_objective_ratio": ('service="lgsp"', 0.995),
-    "citydc_error_budget_remaining_ratio": ('service="lgsp"', 0.8),
-    "citydc_backup_age_seconds": (DATABASE, 3600.0),
-    "citydc_restore_verified_timestamp_seconds": (DATABASE, 1.7e9),
-    "citydc_drill_timestamp_seconds": ('service="lgsp"', 1.7e9),
-}
-STATES = {"good": 0.998, "bad": 0.001, "unknown": 0.001}
-NODES = ("utility-a", "ups-a", "ups-b", "pdu-a1-a")
+"""Of gauges; others are 1."""
+RATES = {"citydc_energy_joules": 9000.0, "citydc_availability_seconds": 0.3}
+"""Of counters by second; others count 1 W, 1 L..."""
 
 
 class Series(NamedTuple):
@@ -84,16 +73,16 @@ class Series(NamedTuple):
 
 
 def series() -> Iterator[Series]:
-    """Yield all, those of one metric after another."""
-    for name, (labels, rate) in COUNTERS.items():
-        for text in _spread(labels):
-            yield Series(name, text, 1e6, rate)
-    for state, share in STATES.items():
-        text = f'service="lgsp",family="ipv4",state="{state}"'
-        yield Series("citydc_availability_seconds_total", text, 0.0, share)
-    for name, (labels, level) in (*GAUGES.items(), *SINGLE.items()):
-        for text in dict.fromkeys(_spread(labels)):
-            yield Series(name, text, level)
+    """Yield all that the exporters have, those of one metric after another."""
+    for exporter in EXPORTERS:
+        for family in exporter.families():
+            counter = family.kind == "counter"
+            name = f"{family.name}_total" if counter else family.name
+            for labels in _labelled(family):
+                if counter:
+                    yield Series(name, labels, 1e6, RATES.get(family.name, 1.0))
+                else:
+                    yield Series(name, labels, LEVELS.get(family.name, 1.0))
 
 
 def live(time: float, now: float) -> str:
@@ -102,10 +91,12 @@ def live(time: float, now: float) -> str:
     return "".join(f"{one.mark()} {one.at(time, start):.6f}\n" for one in series())
 
 
-def _spread(labels: str) -> Iterator[str]:
-    for site in ("main", "backup"):
-        for node in NODES if "{node}" in labels else ("",):
-            yield labels.replace("{site}", site).replace("{node}", node)
+def _labelled(family: Family) -> Iterator[str]:
+    kind = next((one for start, one in KINDS.items() if family.name.startswith(start)), "kind")
+    known = {**VALUES, "kind": (kind,)}
+    for values in itertools.product(*(known.get(label, (label,)) for label in family.labels)):
+        pairs = zip(family.labels, values, strict=True)
+        yield ",".join(f'{label}="{value}"' for label, value in pairs)
 
 
 def times(now: float) -> list[float]:

@@ -140,7 +140,7 @@ def test_configurations_are_sound(servers: Monitoring) -> None:
     ("labels", "receivers"),
     [
         ("severity=critical team=facility", "on-call,facility"),
-        ("severity=critical team=operations", "on-call"),
+        ("severity=critical team=operations", "on-call,operations"),
         ("severity=warning team=facility", "facility"),
         ("severity=warning team=operations", "operations"),
         ("severity=info team=facility", "nobody"),

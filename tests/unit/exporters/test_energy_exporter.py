@@ -322,8 +322,10 @@ def test_rate_beside_a_frozen_register_is_not_counted(settings: Settings, clock:
 
 def test_targets_are_metrics(settings: Settings) -> None:
     """Dashboards compare with what the catalogue says."""
-    line = 'citydc_target{comparison="<=",indicator="PUE",target="pue-viet-nam",unit="1"} 1.4'
-    assert line in _shown(EnergyExporter(settings))
+    shown = _shown(EnergyExporter(settings))
+    of_pue = 'citydc_target{comparison="<=",indicator="PUE",kind='
+    assert f'{of_pue}"target",target="pue-viet-nam",unit="1"}} 1.4' in shown
+    assert f'{of_pue}"reference",target="pue-survey-2025",unit="1"}} 1.54' in shown
 
 
 # -- /probe, /sd, reload --------------------------------------------------------------------------

@@ -9,6 +9,10 @@ import pytest
 import yaml
 
 import catalogue
+from exporters.capacity import exporter as capacity
+from exporters.energy.metrics import Metrics as Energy
+from exporters.recovery import exporter as recovery
+from exporters.uptime.metrics import Metrics as Uptime
 from monitoring import boards, limits
 
 ROOM = Path(limits.__file__).parent
@@ -83,6 +87,20 @@ def test_every_record_is_in_a_case(record: str) -> None:
     """A recording rule is computed in a case, or an alert of one compares with it."""
     alerts = "".join(str(one["expr"]) for one in _rules() if "alert" in one)
     assert record in CASES or record in alerts
+
+
+def test_rules_and_dashboards_ask_for_what_exporters_have() -> None:
+    """Every metric that is named is an exporter's, or a rule's own."""
+    known = {one["record"] for one in _rules() if "record" in one}
+    for metrics in (Energy(), Uptime("main"), capacity.Metrics(), recovery.Metrics()):
+        for one in metrics.families():
+            known.add(f"{one.name}_total" if one.kind == "counter" else one.name)
+    queries = [
+        query.expr for one in boards.BOARDS for panel in one.panels for query in panel.queries
+    ]
+    asked = " ".join([*queries, *(str(one["expr"]) for one in _rules())])
+    named = re.findall(r"\b(?:[a-z_]+:)?citydc[a-z0-9_:]*", re.sub(r'"[^"]*"', "", asked))
+    assert set(named) <= known
 
 
 def test_every_alert_says_what_to_do() -> None:
