@@ -87,9 +87,8 @@ class _Snapshot:
     """Figures of a site at a moment."""
 
     site: str
-    indicators: list[tuple[str, str, Told]]
-    """Window, indicator, what is told."""
-    annual: bool
+    indicators: list[tuple[str, str, str, Told]]
+    """Window, indicator, kind ("annual" or "interim"), what is told."""
     rests: dict[str, float]
     imbalanced: dict[str, bool]
     allocated: dict[str, list[float | None]]
@@ -336,14 +335,15 @@ class EnergyExporter:
         site = tree.site.id
         total = {one: self._ledger.total(f"{site}/{one}") for one in tree.meters}
         last = {one: self._ledger.last("interval", f"{site}/{one}") for one in tree.meters}
-        told: list[tuple[str, str, Told]] = []
-        annual = False
+        told: list[tuple[str, str, str, Told]] = []
         for window in windows.WINDOWS:
             start = windows.start(window, now)
             found = self._amounts(city, tree, start, now)
-            told += [(window, name, one) for name, one in figures.computed(found).items()]
-            if window == "12-months":
-                annual = isinstance(found.total, Figure) and found.total.coverage >= _COVERED
+            whole = window == "12-months" and self._begun_by(tree, start)
+            told += [
+                (window, name, _kind(one) if whole else "interim", one)
+                for name, one in figures.computed(found).items()
+            ]
         counted = {one for one, row in last.items() if row}
         rests = {
             group.id: rest(group, {one: total[one].amount for one in (*group.above, *group.below)})
@@ -354,7 +354,6 @@ class EnergyExporter:
         return _Snapshot(
             site,
             told,
-            annual,
             self._kept(site, rests, now),
             self._imbalanced(tree, counted, now),
             self._allocate(city, tree, total, now),
@@ -389,6 +388,14 @@ class EnergyExporter:
 
         seconds = max(1.0, now - start)
         return figures.amounts(tree, city.catalogue, between, seconds, windows.year(now))
+
+    def _begun_by(self, tree: Tree, start: float) -> bool:
+        """Return whether all that total and IT energy are made of was counted from `start` on."""
+        spans = [
+            self._counted(f"{tree.site.id}/{one}", None)
+            for one in (*tree.boundary, *tree.it[0], *tree.it[1])
+        ]
+        return all(span and span[0] <= start for span in spans)
 
     def _counted(self, subject: str, unwritten: Entry | None) -> tuple[float, float] | None:
         """Return from when to when a meter has been counted, if it has."""
@@ -480,10 +487,8 @@ class EnergyExporter:
     def _show_snapshot(self, city: _City, tree: Tree, found: _Snapshot) -> None:
         metrics, site = self._metrics, found.site
         category = str(tree.category or "")
-        for window, name, told in found.indicators:
-            annual = window == "12-months" and found.annual
-            labels = (site, name, category, window, "annual" if annual else "interim")
-            metrics.told(labels, told)
+        for window, name, kind, told in found.indicators:
+            metrics.told((site, name, category, window, kind), told)
         for group, value in found.rests.items():
             metrics.unmetered.set((site, group), value)
         for group, holds in found.imbalanced.items():
@@ -502,6 +507,11 @@ class EnergyExporter:
             ):
                 if known is not None:
                     family.set(labels4, known)
+
+
+def _kind(told: Told) -> str:
+    """Return what a figure of twelve months is, by how much of them was measured."""
+    return "annual" if isinstance(told, Figure) and told.coverage >= _COVERED else "interim"
 
 
 def _since(total: dict[str, Sums], until: dict[str, float], meter: str) -> Sums:

@@ -256,6 +256,26 @@ def test_figure_begins_where_all_its_meters_do(settings: Settings, clock: _Clock
     assert found.total.coverage == pytest.approx(3000 / 7200)
 
 
+def test_figure_is_interim_until_twelve_months_are_measured(
+    settings: Settings, clock: _Clock
+) -> None:
+    """Not a day sooner; and one whose own meters were away stays so."""
+    exporter = EnergyExporter(settings)
+    water = "main/flow-water-intake"
+    names = [one for one in exporter._city.collector.targets if one.startswith("main/")]
+    began, kinds = clock.now, {}
+    for days in (0, 180, 363, 367):
+        for seconds in (0, 600):
+            clock.now = began + days * 86400 + seconds
+            _read(exporter, *(one for one in names if one != water or days > 0))
+        for line in _snapped(exporter, "main", clock.now):
+            if line.startswith("citydc_indicator{") and 'window="12-months"' in line:
+                name = line.partition('indicator="')[2].partition('"')[0]
+                kinds[days, name] = line.partition('kind="')[2].partition('"')[0]
+    assert kinds[363, "PUE"] == kinds[363, "WUE"] == "interim"
+    assert (kinds[367, "PUE"], kinds[367, "WUE"]) == ("annual", "interim")
+
+
 class _Other(meters.ClockMeter):
     """A meter whose register shows otherwise."""
 
