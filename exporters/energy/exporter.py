@@ -39,6 +39,8 @@ _SCRAPE_TIMEOUT = "x-prometheus-scrape-timeout-seconds"
 _MARGIN = 0.5
 """s of Prometheus's own timeout that are left for the answer's way."""
 _COVERED = 0.99
+_STALE = 300.0
+"""s: so long may a rate or the air of a device that is not read be shown, as Prometheus does."""
 
 
 Opened = Callable[[Device, str], Client]
@@ -105,7 +107,7 @@ class EnergyExporter:
         self._metrics = Metrics()
         self._ledger = Ledger(settings.ledger)
         self._air: dict[tuple[str, str, str], dict[str, air.Air]] = {}
-        self._unwritten = ""
+        self._faults: dict[str, str] = {}
         self._imbalanced_now: set[str] = set()
         self._city = self._read_city(catalogue.load(settings.folder))
         self._reloaded = asyncio.Event()
@@ -115,11 +117,13 @@ class EnergyExporter:
     # -- what is served ---------------------------------------------------------------------------
 
     def families(self) -> Iterable[Family]:
-        """Return all families, the devices' ages being of this moment."""
+        """Return all families as of this moment: devices' ages, and no rate or air that is old."""
         now = time.monotonic()
         for target in self._city.collector.targets.values():
             if target.read_at is not None:
                 self._metrics.age.set((target.site, target.device.id), now - target.read_at)
+                if now - target.read_at > max(_STALE, 2 * self._settings.interval):
+                    self._forget(target)
         return self._metrics.families()
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -127,8 +131,8 @@ class EnergyExporter:
         return [Route("/probe", self._probe), Route("/sd", self._discover)]
 
     def unready(self) -> str:
-        """Return why figures can't be told: the ledger can't be written."""
-        return self._unwritten
+        """Return why figures can't be told: the ledger can't be written, or not read."""
+        return next(iter(self._faults.values()), "")
 
     async def _probe(self, request: Request) -> Response:
         """Read one target of the catalogue now, and show what is known of it."""
@@ -241,7 +245,7 @@ class EnergyExporter:
     def _show_all(self) -> None:
         """Show what the ledger knows, before anything is read."""
         self._metrics.targets(self._city.catalogue)
-        self._metrics.ledger.set((), float(not self._unwritten))
+        self._metrics.ledger.set((), not self._faults)
         for target in self._city.collector.targets.values():
             for account in self._city.books.of_device(target.site, target.device.id):
                 if account.state is not None:
@@ -256,9 +260,9 @@ class EnergyExporter:
                 self._city.books.take, target.site, target.device.id, readings
             )
         except LedgerError as error:
-            self._unwritable(error)
+            self._unusable("readings", error)
             return
-        self._writable()
+        self._usable("readings")
         self._show(target, taken)
 
     def _show(self, target: Target, taken: Taken) -> None:
@@ -272,15 +276,22 @@ class EnergyExporter:
         _show_collected(self._metrics, target)
         self._metrics.count(self._metrics.failures, (target.site, target.device.id, reason))
 
-    def _unwritable(self, error: LedgerError) -> None:
-        if not self._unwritten:
+    def _unusable(self, what: str, error: LedgerError) -> None:
+        """Note that the ledger failed for readings or for figures: each heals by itself."""
+        if what not in self._faults:
             _log.error("%s", error)
-        self._unwritten = str(error)
+        self._faults[what] = str(error)
         self._metrics.ledger.set((), 0)
 
-    def _writable(self) -> None:
-        self._unwritten = ""
-        self._metrics.ledger.set((), 1)
+    def _usable(self, what: str) -> None:
+        self._faults.pop(what, None)
+        self._metrics.ledger.set((), not self._faults)
+
+    def _forget(self, target: Target) -> None:
+        """Show no longer what a device said of this moment, when the moment has passed."""
+        for account in self._city.books.of_device(target.site, target.device.id):
+            self._metrics.power.drop(tuple(account.subject.split("/")))
+        self._show_air(target, ())
 
     def _show_air(self, target: Target, readings: Sequence[Reading]) -> None:
         site = self._city.trees[target.site].site
@@ -300,10 +311,18 @@ class EnergyExporter:
                     family.drop(place)
                 else:
                     family.set(place, value)
-            if sensor.place == "inlet" and most.temperature is not None:
-                within = figures.envelopes(self._city.limits, most.temperature, most.dew_point)
-                for name, holds in within.items():
-                    self._metrics.envelope.set((*place[:2], name), holds)
+            if sensor.place == "inlet":
+                self._show_envelopes(place[:2], most)
+
+    def _show_envelopes(self, rack: tuple[str, str], most: air.Air) -> None:
+        within: dict[str, bool] = {}
+        if most.temperature is not None:
+            within = figures.envelopes(self._city.limits, most.temperature, most.dew_point)
+        for name in figures.ENVELOPES:
+            if name in within:
+                self._metrics.envelope.set((*rack, name), within[name])
+            else:
+                self._metrics.envelope.drop((*rack, name))
 
     # -- figures ----------------------------------------------------------------------------------
 
@@ -317,8 +336,9 @@ class EnergyExporter:
                     for tree in city.trees.values():
                         found = await asyncio.to_thread(self._snapshot, city, tree, time.time())
                         self._show_snapshot(city, tree, found)
+                self._usable("figures")
             except LedgerError as error:
-                self._unwritable(error)
+                self._unusable("figures", error)
             await asyncio.sleep(min(_REFRESH, self._settings.interval or _REFRESH))
 
     def _watch_clock(self) -> None:

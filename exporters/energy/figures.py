@@ -15,6 +15,12 @@ UNALLOCATED = "unallocated"
 _DIESEL_HEAT, _DIESEL_CARBON = "diesel-heat", "diesel-carbon"
 _GJ_PER_KWH = 3.6e-3
 
+ENVELOPES = {
+    "recommended": "inlet-temperature",
+    **{one.upper(): f"inlet-temperature-{one}" for one in ("a1", "a2", "a3", "a4")},
+}
+"""ASHRAE's, with what their targets' ids begin with."""
+
 Between = Callable[[str], Sums]
 """What passed a meter, known by its id, in the window."""
 
@@ -168,10 +174,7 @@ def envelopes(
     `limits` are the catalogue's targets by id; the recommended envelope bounds the dew point, too.
     """
     found = {}
-    for name, prefix in (
-        ("recommended", "inlet-temperature"),
-        *((one.upper(), f"inlet-temperature-{one}") for one in ("a1", "a2", "a3", "a4")),
-    ):
+    for name, prefix in ENVELOPES.items():
         low, high = limits.get(f"{prefix}-low"), limits.get(f"{prefix}-high")
         if low is None or high is None:
             continue

@@ -161,7 +161,10 @@ class Metrics(Families):
             "litres",
         )
         self.ledger = Family(
-            "citydc_ledger_up", "gauge", "1 where the ledger's last entry could be written.", ()
+            "citydc_ledger_up",
+            "gauge",
+            "1 where the ledger could be written and read last.",
+            (),
         )
         self._told: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self._counts: dict[tuple[str, tuple[str, ...]], float] = {}

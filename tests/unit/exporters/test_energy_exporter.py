@@ -1,6 +1,8 @@
 """The energy exporter: what it reads, shows, refuses and survives."""
 
 import asyncio
+import contextlib
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -218,6 +220,27 @@ def test_full_disk_counts_nothing_and_heals(settings: Settings, clock: _Clock) -
     )
 
 
+def test_ledger_that_tells_no_figures_is_down_though_readings_are_written(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figures that grow old are no less wrong for the next reading's success."""
+    exporter = EnergyExporter(settings)
+
+    def damaged(*_: object) -> None:
+        raise LedgerError("the ledger cannot be used", why="malformed", remedy="bring it back")
+
+    async def ended(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporter, "_snapshot", damaged)
+    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr("exporters.energy.exporter.asyncio.sleep", ended)
+        asyncio.run(exporter._reckon(exporter._city))
+    _read(exporter, UPS)
+    assert "citydc_ledger_up 0.0" in _shown(exporter)
+    assert "malformed" in exporter.unready()
+
+
 def test_air_is_shown_with_its_dew_point_and_envelopes(settings: Settings) -> None:
     """24 °C at 50 % have their dew point at 12.9 °C."""
     exporter = EnergyExporter(settings)
@@ -226,6 +249,25 @@ def test_air_is_shown_with_its_dew_point_and_envelopes(settings: Settings) -> No
     assert 'citydc_temperature_celsius{place="inlet",rack="a1",site="main"} 24.0' in shown
     assert 'citydc_inlet_within_envelope{envelope="recommended",rack="a1",site="main"} 1.0' in shown
     assert air.dew_point(24, 0.5) == pytest.approx(12.9, abs=0.1)
+
+
+def test_what_a_silent_device_last_said_is_not_shown_for_ever(
+    settings: Settings, clock: _Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power or temperature of some minutes ago is none of now; what was counted stays."""
+    exporter = EnergyExporter(settings)
+    for _ in range(2):
+        _read(exporter, UPS, "main/bmc-a1-1")
+        clock.now += 60
+    ago = time.monotonic()
+    of_now = ("citydc_power_watts{", "citydc_temperature_celsius{", "citydc_inlet_within")
+    for seconds, there in ((200, True), (400, False)):
+        monkeypatch.setattr(
+            "exporters.energy.exporter.time.monotonic", lambda seconds=seconds: ago + seconds
+        )
+        shown = _shown(exporter)
+        assert [any(one.startswith(name) for one in shown) for name in of_now] == [there] * 3
+        assert any(one.startswith("citydc_energy_joules_total{") for one in shown)
 
 
 def test_water_is_no_energy(settings: Settings, clock: _Clock) -> None:
