@@ -61,6 +61,8 @@ def _guarded(work: Callable[[], Any]) -> int:
     code = 0
     try:
         code = int(work() or 0)
+        if code == INTERRUPTED:  # typer's own, of a KeyboardInterrupt
+            console.note("interrupted")
     except CityDCError as problem:
         console.error(problem)
         code = problem.exit_code

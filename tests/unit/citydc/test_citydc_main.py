@@ -181,14 +181,17 @@ def test_help_has_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     assert f"Example: citydc {verb}" in " ".join(capsys.readouterr().out.split())
 
 
-def test_ctrl_c_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It exits as a shell counts an interrupt."""
+def test_ctrl_c_is_told(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so, and exits as a shell counts an interrupt."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(engines, "target", interrupted)
     assert _run("preview", "main") == 130
+    assert capsys.readouterr().err == "interrupted\n"
     assert not fake.ran
 
 
