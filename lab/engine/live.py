@@ -51,13 +51,15 @@ def look(work: Work) -> list[Found]:
     """
     Read all managed objects of the state, kind by kind from listings where there are any.
 
-    What cannot be read is noted in the work as failed.
+    What cannot be read is noted in the work as failed; what is of an unknown type is told of.
     """
     known, without = _known(work), _gone_projects(work)
     lost: list[Resource] = []
     groups: dict[tuple[str, str], list[Resource]] = defaultdict(list)
     for one in work.state.resources:
-        if one.is_real and one.type in KINDS:
+        if one.is_real and one.type not in KINDS:
+            work.recorder.log(f"{label(one.urn)} is not looked at: the engine knows no such type")
+        elif one.is_real:
             (lost if _is_in(work, one, without) else groups[one.provider, one.type]).append(one)
 
     def listing(group: list[Resource]) -> dict[str, Body]:

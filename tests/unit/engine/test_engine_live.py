@@ -138,3 +138,14 @@ def test_what_an_interrupted_run_made_in_a_project_that_is_gone_is_not_looked_fo
     stack.cloud.refuse.clear()
     stack.cloud.objects["projects"].clear()
     assert ops(stack.deploy(AGENCY)) == ["create agency", "create volume"]
+
+
+def test_what_drift_cannot_look_at_is_told(stack: Stack) -> None:
+    """A resource of a type that only the official CLI knows is not passed over in silence."""
+    stack.deploy(NET)
+    text = stack.state_file.read_text()
+    share = "openstack:sharedfilesystem/share:Share"
+    stack.state_file.write_text(text.replace("openstack:networking/network:Network", share))
+    result = stack.engine().drift()
+    assert (result.errors, result.changed) == ([], False)
+    assert stack.heard.logs == [f"{share} net is not looked at: the engine knows no such type"]
