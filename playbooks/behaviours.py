@@ -3,12 +3,14 @@
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 EXCERPT = 300
 RULESET = "nft -j list table inet citydc"
+CHAINS = {"icmpv6-in", "icmpv6-out", "icmp-in"}
+ICMP_OUT = ["destination-unreachable", "echo-request", "time-exceeded", "parameter-problem"]
 LISTENERS = "ss -Hlntu"
 ADDRESSES = "ip -j address"
 RECORDS = (
@@ -94,29 +96,63 @@ def wanted_rules(variables: Variables) -> set[Rule]:
 
 
 def found_rules(ruleset: str) -> set[Rule]:
-    """Return what the rules of nftables (as JSON) let pass by address and port."""
+    """
+    Return what the rules of nftables (as JSON) let pass by address and port.
+
+    What lets pass by anything else has the protocol "any", but for the rules of every host.
+    """
     rules = set()
     for item in json.loads(ruleset)["nftables"]:
         rule = item.get("rule", {})
-        if rule.get("chain") in {"input", "output"} and {"accept": None} in rule["expr"]:
+        if rule.get("chain") in {"input", "output"} and _lets_pass(rule["expr"]):
             rules |= _of_rule(rule)
     return rules
 
 
+def _lets_pass(expressions: Sequence[Mapping[str, Any]]) -> bool:
+    return any(
+        "accept" in one
+        or "vmap" in one
+        or (one.get("jump") or one.get("goto") or {}).get("target", "icmp-in") not in CHAINS
+        for one in expressions
+    )
+
+
 def _of_rule(rule: Mapping[str, Any]) -> set[Rule]:
-    prefixes, ports = [], []
-    side = "saddr" if rule["chain"] == "input" else "daddr"
-    for one in rule["expr"]:
-        payload = one.get("match", {}).get("left", {})
-        payload = payload.get("payload", {}) if isinstance(payload, dict) else {}
-        if payload.get("field") == side:
-            prefixes = _values(one["match"]["right"])
-        elif payload.get("field") == "dport":
-            ports = [(payload["protocol"], port) for port in _values(one["match"]["right"])]
-        elif payload.get("field") == "sport":  # answers in older SSH connections
-            return set()
-    way = "ingress" if rule["chain"] == "input" else "egress"
-    return {(way, name, port, _prefix(one)) for one in prefixes or [None] for name, port in ports}
+    way, side = ("ingress", "saddr") if rule["chain"] == "input" else ("egress", "daddr")
+    matches = [one["match"] for one in rule["expr"] if "match" in one]
+    fields = {_field(one["left"]): one["right"] for one in matches if one["op"] in {"==", "in"}}
+    addresses, ports = fields.get(side), fields.get("dport")
+    if _is_every_host_s(fields, way) and len(fields) == len(matches):
+        return set()
+    if ports is None or len(fields) < len(matches):
+        return {(way, "any", 0, "any")}
+    protocol = next(one["left"]["payload"]["protocol"] for one in matches if one["right"] is ports)
+    return {
+        (way, protocol, port, _prefix(one)) for one in _values(addresses) for port in _ports(ports)
+    }
+
+
+def _is_every_host_s(fields: Mapping[str, Any], way: str) -> bool:
+    """Whether it is a rule about the host itself, errors, or connections that are there."""
+    if way == "egress" and set(fields) == {"daddr", "flags", "sport"}:
+        return True  # answers in older SSH connections
+    return (fields.get("iif") or fields.get("oif")) == "lo" or fields in (
+        {"state": ["established", "related"]},
+        {"type": {"set": ICMP_OUT}},
+    )
+
+
+def _field(left: Any) -> str:
+    """Return what a match looks at: a field of the packet, or what is known of it."""
+    if "&" in left:
+        return _field(left["&"][0])
+    about = left.get("payload") or left.get("meta") or left.get("ct") or {}
+    return str(about.get("field") or about.get("key"))
+
+
+def _ports(right: Any) -> list[Any]:
+    return [one if isinstance(one, int) else json.dumps(one) for one in _values(right)]
 
 
 def _values(right: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from playbooks import behaviours
-from playbooks.behaviours import Answers, Verdict
+from playbooks.behaviours import Answers, Behaviour, Verdict
 from playbooks.controls import Control, Probe, Status, Verify
 
 Proof = Literal["applied", "written"]
@@ -69,7 +69,7 @@ def judge(
     """Return what became of the control: the first check that fails, else all of them."""
     all_ = list(checks(control, variables, owned=owned))
     proof: Proof = "written" if control.owned_kernel and not owned else "applied"
-    verdicts = [(one, one.judge(answers)) for one in all_]
+    verdicts = [(one, _verdict(one, answers)) for one in all_]
     for check, verdict in verdicts:
         if not verdict.passed:
             return Result(False, check.expected, verdict.found, check.commands, proof)
@@ -80,6 +80,14 @@ def judge(
         commands=tuple(dict.fromkeys(each for one in all_ for each in one.commands)),
         proof=proof,
     )
+
+
+def _verdict(check: Check, answers: Answers) -> Verdict:
+    """Return the verdict; an answer that its judge can't read proves nothing."""
+    try:
+        return check.judge(answers)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        return Verdict(passed=False, found=f"an answer that can't be read: {error!r}")
 
 
 def checks(control: Control, variables: Mapping[str, Any], *, owned: bool) -> Iterator[Check]:
@@ -97,7 +105,17 @@ def checks(control: Control, variables: Mapping[str, Any], *, owned: bool) -> It
         yield _probe(probe)
     if verify.behaviour:
         one = behaviours.BEHAVIOURS[verify.behaviour](variables)
-        yield Check(one.commands, one.expected, one.judge)
+        yield Check(one.commands, one.expected, _answered(one))
+
+
+def _answered(behaviour: Behaviour) -> Callable[[Answers], Verdict]:
+    """Return the behaviour's judge, for answers without complaints alone."""
+
+    def judge_(answers: Answers) -> Verdict:
+        said = next((answers[one].error for one in behaviour.commands if answers[one].error), "")
+        return Verdict(passed=False, found=said) if said else behaviour.judge(answers)
+
+    return judge_
 
 
 def _of_kernel(verify: Verify, *, live: bool) -> Iterator[Check]:
@@ -162,8 +180,11 @@ def _sshd(option: str, pattern: str) -> Check:
 
 def _package(package: str, *, installed: bool) -> Check:
     def judge_(answers: Answers) -> Verdict:
-        there = f"{package} installed" in answers[PACKAGES].text.splitlines()
-        return Verdict(there is installed, f"{package} {'' if there else 'not '}installed")
+        lines = answers[PACKAGES].text.splitlines()
+        there = f"{package} installed" in lines
+        return Verdict(
+            bool(lines) and there is installed, f"{package} {'' if there else 'not '}installed"
+        )
 
     return Check((PACKAGES,), f"{package} {'' if installed else 'not '}installed", judge_)
 
@@ -258,7 +279,7 @@ def _module(module: str, *, live: bool) -> Check:
 
     def judge_(answers: Answers) -> Verdict:
         found = answers[command]
-        absent = found.failed and "not found" in found.error
+        absent = found.failed and f"Module {module} not found" in found.error
         itself = found.text.rpartition("\n")[2].strip()  # after what it depends on
         return Verdict(itself == line or absent, found.text or found.error)
 
@@ -268,6 +289,8 @@ def _module(module: str, *, live: bool) -> Check:
 def _probe(probe: Probe) -> Check:
     def judge_(answers: Answers) -> Verdict:
         found = answers[probe.command]
+        if probe.expects_absence and found.error:  # nothing was found because nothing was seen
+            return Verdict(passed=False, found=found.error)
         return Verdict(_holds(probe, found.text), found.excerpt)
 
     return Check((probe.command,), probe.expected, judge_)

@@ -1,18 +1,20 @@
 """The verbs that work on hosts: what they take, and what a run or a verification means."""
 
 import json
+import subprocess
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from catalogue.errors import BadInputError
-from citydc import configuring, hostkeys
+from catalogue.errors import BadInputError, OutsideError
+from citydc import configuring, hostkeys, verifying
 from citydc.configuring import Happening, Run
 from citydc.hosts import Fleet
 from citydc.main import main
 from citydc.verifying import Verification
-from infra.outputs import Host
+from infra.outputs import Host, Outputs
 from playbooks.access import Access
 
 CONSOLE = """
@@ -174,6 +176,23 @@ def test_verification_is_told_as_promised() -> None:
     assert found.exit_code == 1
     assert Verification("main", 1.0, Path("e"), records[:2], {}).exit_code == 0
     assert Verification("main", 1.0, Path("e"), records[:2], {"h3": "timeout"}).exit_code == 3
+
+
+@pytest.mark.parametrize("evidence", ['{"records": [], "unreachable": {}}', None])
+def test_check_that_leaves_no_record_is_no_pass(
+    evidence: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When pytest fails and no record says why, the verification could not be done."""
+
+    def failing(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
+        if evidence:
+            (tmp_path / "evidence.json").write_text(evidence)
+        return subprocess.CompletedProcess([], 1, "KeyError", "")
+
+    monkeypatch.setattr(subprocess, "run", failing)
+    access = Access(tmp_path, cast("Outputs", SimpleNamespace(site="main")))
+    with pytest.raises(OutsideError, match="could not be run"):
+        verifying.run(access, ["a-1"], None)
 
 
 @pytest.mark.parametrize("verb", ["configure", "verify"])

@@ -60,6 +60,7 @@ CASES = [
     ({"probes": [{"command": "x", "matches": "^b$"}]}, "a\nb", "ab"),
     ({"probes": [{"command": "x", "lacks": "^b$"}]}, "ab", "a\nb"),
     ({"probes": [{"command": "x", "at_most": 3}]}, "3", "4"),
+    ({"no_packages": ["cups"]}, "sudo installed", ""),
     ({"modules": ["hfs"]}, "install /bin/false", "insmod /lib/hfs.ko"),
     ({"audit": ["-w /etc/a -p wa -k x"]}, "-w /etc/a -p wa -k x", "-w /etc/b -p wa -k x"),
 ]
@@ -75,6 +76,41 @@ def test_check_tells_good_from_bad(verify: dict[str, Any], good: str, bad: str) 
         assert result.passed is passed
         assert result.proof == "applied"
         assert result.expected
+
+
+@pytest.mark.parametrize(
+    "verify",
+    [
+        {"probes": [{"command": "x", "is": ""}]},
+        {"probes": [{"command": "x", "lacks": "y"}]},
+        {"probes": [{"command": "x", "at_most": 3}]},
+        {"no_packages": ["cups"]},
+        {"modules": ["hfs"]},
+        {"behaviour": "accounts"},
+        {"behaviour": "listeners"},
+        {"behaviour": "listener-families"},
+        {"behaviour": "system-accounts"},
+        {"behaviour": "firewall"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("failed", ["/bin/sh: 1: x: not found", "no answer within 120 s"])
+def test_absence_is_not_proved_by_a_command_that_can_t_run(
+    verify: dict[str, Any], failed: str
+) -> None:
+    """Who sees nothing has not seen that nothing is there."""
+    control = _control(**verify)
+    commands = verification.commands([control], HOST, owned=True)
+    answers = dict.fromkeys(commands, _answer("", failed, 127))
+    assert not verification.judge(control, HOST, answers, owned=True).passed
+
+
+def test_answer_that_can_t_be_read_is_a_failure() -> None:
+    """A judge that stumbles leaves a record that says so, not none."""
+    control = _control(behaviour="firewall")
+    answers = dict.fromkeys(verification.commands([control], HOST, owned=True), _answer("{"))
+    result = verification.judge(control, HOST, answers, owned=True)
+    assert (result.passed, "can't be read" in result.found) == (False, True)
 
 
 def test_optional_file_may_be_missing() -> None:
@@ -124,6 +160,10 @@ def _match(field: str, right: Any, protocol: str = "ip6") -> dict[str, Any]:
                       "right": right}}  # fmt: skip
 
 
+def _known(left: dict[str, Any], right: Any, operator: str = "==") -> dict[str, Any]:
+    return {"match": {"op": operator, "left": left, "right": right}}
+
+
 def _rule(chain: str, *expressions: dict[str, Any]) -> dict[str, Any]:
     return {"rule": {"chain": chain, "expr": [*expressions, {"accept": None}]}}
 
@@ -137,11 +177,32 @@ RULES = [
     _rule("input", _match("saddr", _prefix("fd00::", 64)), _match("dport", 22, "tcp")),
     _rule("output", _match("daddr", _prefix("10.9.0.0", 28)), _match("dport", 443, "tcp")),
     _rule("output", _match("daddr", _prefix("fd09::", 64)), _match("dport", 443, "tcp")),
+    _rule("input", _known({"meta": {"key": "iif"}}, "lo")),
+    _rule("input", _known({"ct": {"key": "state"}}, ["established", "related"], "in")),
     _rule(
-        "input", {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": "established"}}
+        "output",
+        _match(
+            "type",
+            {
+                "set": [
+                    "destination-unreachable",
+                    "echo-request",
+                    "time-exceeded",
+                    "parameter-problem",
+                ]
+            },
+            "icmp",
+        ),
     ),
-    _rule("output", _match("daddr", _prefix("fd00::", 64)), _match("sport", 22, "tcp")),
-]
+    _rule(
+        "output",
+        _match("daddr", _prefix("fd00::", 64)),
+        _known({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "ack"]]}, "ack"),
+        _match("sport", 22, "tcp"),
+    ),
+    {"rule": {"chain": "input", "expr": [_known({"meta": {"key": "l4proto"}}, "ipv6-icmp"),
+                                         {"jump": {"target": "icmpv6-in"}}]}},
+]  # fmt: skip
 
 
 def _verdict(name: str, variables: dict[str, Any], *texts: str) -> behaviours.Verdict:
@@ -164,6 +225,32 @@ def test_firewall_is_the_flows() -> None:
     assert missing == (False, "missing ingress tcp 22 10.0.0.0/26")
     extra = _verdict("firewall", HOST, _ruleset(*RULES, by_hand))
     assert extra == (False, "also ingress tcp 8080 any")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        _rule("input"),
+        _rule("input", _match("saddr", _prefix("10.66.0.0", 16), "ip")),
+        _rule("input", _match("dport", {"range": [1, 65535]}, "tcp")),
+        _rule("input", _match("sport", 22, "tcp")),
+        _rule("input", _known({"meta": {"key": "iifname"}}, "eth0")),
+        _rule(
+            "input",
+            _known({"payload": {"protocol": "ip", "field": "saddr"}}, "10.0.0.1", "!="),
+            _match("dport", 22, "tcp"),
+        ),
+        {"rule": {"chain": "input", "expr": [{"jump": {"target": "mine"}}]}},
+        {"rule": {"chain": "output", "expr": [{"goto": {"target": "mine"}}]}},
+        {"rule": {"chain": "output", "expr": [{"vmap": {"key": {}, "data": {}}}]}},
+    ],
+    ids=str,
+)
+def test_rule_that_lets_pass_by_anything_else_is_found(rule: dict[str, Any]) -> None:
+    """All ports, all packets of a caller, of an interface, or what another chain says."""
+    found = _verdict("firewall", HOST, _ruleset(*RULES, rule))
+    assert not found.passed
+    assert found.found.startswith("also ")
 
 
 def test_firewall_needs_both_families_but_on_ipv6_only_hosts() -> None:
