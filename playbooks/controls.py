@@ -67,6 +67,11 @@ class Probe(Model):
         return self
 
     @property
+    def expects_absence(self) -> bool:
+        """Whether a command that can't do its work would answer as expected."""
+        return not self.is_ and self.matches is None
+
+    @property
     def expected(self) -> str:
         """What is expected, in words."""
         if self.is_ is not None:
@@ -117,6 +122,17 @@ class Verify(Model):
         return self
 
 
+class LeftFinding(Model):
+    """What lynis finds on a host though it is as decided."""
+
+    matches: Text
+    """A regular expression for its "TEST|text|details|solution|"."""
+    reason: Text | None = None
+    """Why it stays; else the control's own reason holds."""
+    shared_kernel: bool = False
+    """Whether only a container shows it, whose kernel is its machine's."""
+
+
 class Control(Model):
     """One thing that is asked of a host."""
 
@@ -136,6 +152,8 @@ class Control(Model):
     owned_kernel: bool = False
     """Whether it can be applied only where the host has a kernel of its own."""
     verify: Verify | None = None
+    lynis: list[LeftFinding] = []
+    """What lynis still finds."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -146,6 +164,8 @@ class Control(Model):
             raise ValueError(f"a control that is {self.status.value} says why")
         if self.status in {Status.NOT_APPLICABLE, Status.LEFT_ALONE} and (self.role or self.verify):
             raise ValueError(f"what is {self.status.value} has neither role nor verification")
+        if not self.reason and not all(one.reason for one in self.lynis):
+            raise ValueError("what lynis still finds has a reason")
         return self
 
 

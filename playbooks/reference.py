@@ -23,6 +23,14 @@ each enforced control on each host.
   is proved as written only, and the evidence says so.
 
 """
+LEFT = """\
+## What lynis still finds
+
+Each finding of lynis is a control's here, as a pattern for its "TEST|text|details|solution|" in
+`lynis-report.dat`; the tests fail for one that is not, and for one that lynis no longer has. In a
+container it finds besides that kernel settings are the machine's: these are the controls that look
+for them.
+"""
 
 
 def page() -> str:
@@ -40,6 +48,7 @@ def page() -> str:
             for status in Status
             if status is not Status.ENFORCED
         )
+        + _left(controls)
     )
 
 
@@ -70,6 +79,16 @@ def _undone(status: Status, controls: list[Control]) -> str:
     )
     head = "| control | tiêu đề | title | CIS | reason |\n|---|---|---|---|---|\n"
     return f"\n## {status.value.replace('-', ' ').capitalize()}\n\n{head}{rows}"
+
+
+def _left(controls: tuple[Control, ...]) -> str:
+    rows = "".join(
+        f"| `{_cell(found.matches)}` | {one.id} | {_cell(found.reason or one.reason or '')} |"
+        f" {'a container' if found.shared_kernel else 'every host'} |\n"
+        for one in controls
+        for found in one.lynis
+    )
+    return f"\n{LEFT}\n| finding | control | why it stays | shown by |\n|---|---|---|---|\n{rows}"
 
 
 def _cell(text: str) -> str:
