@@ -294,6 +294,26 @@ def test_change_that_locks_out_is_taken_back(site: Site) -> None:
     assert site.result("configure", "--tags", "firewall", "--limit", WEB)["changes"] == []
 
 
+def test_reboot_takes_back_what_nobody_confirmed(site: Site) -> None:
+    """A host that goes down before the confirmation comes up reachable, with nothing left over."""
+    host = site.hosts[WEB]
+    site.set_variables({**VARIABLES, "firewall_extra_flows": OUTWARD, "rollback_seconds": 600})
+    process = site.start_citydc("configure", "--tags", "firewall", "--limit", WEB)
+    try:
+        waiting = host.root / "var/lib/citydc/rollback/firewall/armed"
+        wait_for(lambda: waiting.exists() and not _opens(site, None, addresses(WEB)[1], 22))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        site.set_variables(VARIABLES)
+    host.reboot()
+    host.wait_until_up()
+    wait_for(lambda: site.ssh(WEB, "true").returncode == 0)
+    assert host.run("systemctl", "show", "-P", "Result", "citydc-rollback").strip() == "success"
+    assert not host.run("ls", "-A", "/var/lib/citydc/rollback")
+    assert site.result("configure", "--tags", "firewall", "--limit", WEB)["changes"] == []
+
+
 def test_wrong_input_changes_nothing_and_says_what(site: Site) -> None:
     """An unknown tag, host, variable, or a value of the wrong kind: code 2, by its name."""
     assert _error(site, "--tags", "firewal") == (2, 'the playbooks have no tag "firewal"')

@@ -83,12 +83,15 @@ ROLLBACK = Path("/var/lib/citydc/rollback")
 LIVE = Path("/var/lib/citydc/live")
 LOCK = Path("/run/citydc-tree.lock")
 UNIT = "citydc-rollback-"
+WAITING = ("armed", "taken")  # a change that nobody confirmed yet, one that is being taken back
 
 SCRIPT = """#!/bin/sh
-# Puts back what was there before {name} was changed.
-[ -e {folder}/armed ] || exit 0
+# Puts back what was there before {name} was changed; at boot what starts later reads it by itself.
+[ -e {folder}/taken ] || mv {folder}/armed {folder}/taken 2>/dev/null || exit 0
 {commands}
+[ "$1" = boot ] || {{
 {apply}
+}}
 rm -rf {folder}
 """
 
@@ -207,7 +210,7 @@ def arm(name: str, changes: Sequence[Change], apply: str, seconds: int) -> None:
             name=name,
             folder=folder,
             commands="\n".join(commands),
-            apply=f"({apply}) || true" if apply else "",
+            apply=f"({apply}) || true" if apply else "true",
         )
     )
     os.sync()
@@ -274,7 +277,7 @@ def printed(command: str) -> bytes:
 def change(parameters: Mapping[str, Any], *, check_mode: bool) -> list[Change]:
     """Do what is asked for; return the changes.  Raise RuntimeError, having put back all."""
     guard, live = parameters["guard"], parameters["live"]
-    if guard and not check_mode and (ROLLBACK / guard / "armed").exists():
+    if guard and not check_mode and any((ROLLBACK / guard / one).exists() for one in WAITING):
         take_back(guard)
     states = dict(wanted(parameters, lenient=check_mode))
     changes = [

@@ -102,6 +102,40 @@ def test_rollback_restores_what_was_there(tree: ModuleType, tmp_path: Path) -> N
     assert not tree.disarm("ssh")
 
 
+def _unconfirmed(tree: ModuleType, tmp_path: Path) -> Path:
+    """Change a file under guard; return the script that takes the change back."""
+    file = tmp_path / "a"
+    file.write_text("before")
+    apply = f"cat {file} >> {tmp_path}/applied"
+    files = [_file(file, "after")]
+    tree.change(_parameters(files=files, guard="ssh", apply=apply), check_mode=False)
+    return tmp_path / "rollback/ssh/rollback"
+
+
+def test_rollback_at_boot_starts_nothing(tree: ModuleType, tmp_path: Path) -> None:
+    """Before the units that read the files have begun, none can be waited for."""
+    script = _unconfirmed(tree, tmp_path)
+    subprocess.run(["sh", script, "boot"], check=True)
+    assert (tmp_path / "a").read_text() == "before"
+    assert (tmp_path / "applied").read_text() == "after"
+    assert not script.exists()
+
+
+def test_change_that_is_being_taken_back_can_t_be_confirmed(
+    tree: ModuleType, tmp_path: Path
+) -> None:
+    """Whoever comes while the script runs is told so; a script that was cut off ends later."""
+    script = _unconfirmed(tree, tmp_path)
+    text = script.read_text()
+    script.write_text(text.replace("rm -f", "exit 1; rm -f", 1))
+    assert subprocess.run(["sh", script], check=False).returncode == 1
+    assert not tree.disarm("ssh")
+    assert (tmp_path / "a").read_text() == "after"
+    script.write_text(text)
+    tree.change(_parameters(guard="ssh"), check_mode=False)
+    assert (tmp_path / "a").read_text() == "before"
+
+
 def test_confirmed_change_stays(tree: ModuleType, tmp_path: Path) -> None:
     """Once confirmed there is nothing to take back."""
     file = tmp_path / "a"
