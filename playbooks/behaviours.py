@@ -276,16 +276,15 @@ def _listener_families(variables: Variables) -> Behaviour:
     return Behaviour((LISTENERS,), "every listener on IPv6 too", judge)
 
 
+def _present(people: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {one["name"] for one in people if one.get("state", "present") == "present"}
+
+
 def _accounts(variables: Variables) -> Behaviour:
-    people = [
-        one["name"]
-        for one in variables.get("base_administrators", ())
-        if one.get("state", "present") == "present"
-    ]
     allowed = {
         "root",
         variables["citydc_host"]["image_user"],
-        *people,
+        *_present(variables.get("base_administrators", ())),
         *variables.get("accounts_of_services", ()),
     }
     command = "awk -F: '$7~/sh$/{print $1}' /etc/passwd"
@@ -296,6 +295,19 @@ def _accounts(variables: Variables) -> Behaviour:
         return Verdict(not extra, ", ".join(extra) and f"also {', '.join(extra)}")
 
     return Behaviour((command,), f"no account with a shell but {', '.join(sorted(allowed))}", judge)
+
+
+def _ssh_users(variables: Variables) -> Behaviour:
+    people = [*variables.get("base_administrators", ()), *variables.get("bastion_accounts", ())]
+    named = {variables["citydc_host"]["image_user"], *(one["name"] for one in people)}
+    allowed = set(variables.get("ssh_users", named))
+    command = "sshd -T | grep '^allowusers '"
+
+    def judge(answers: Answers) -> Verdict:
+        found = {line.split()[1] for line in answers[command].text.splitlines()}
+        return Verdict(found == allowed, ", ".join(sorted(found)))
+
+    return Behaviour((command,), ", ".join(sorted(allowed)), judge)
 
 
 def _system_accounts(variables: Variables) -> Behaviour:
@@ -416,5 +428,6 @@ BEHAVIOURS: Mapping[str, Callable[[Variables], Behaviour]] = {
     "records": _records,
     "router-advertisements": _advertisements,
     "ssh-forwarding": _forwarding,
+    "ssh-users": _ssh_users,
     "system-accounts": _system_accounts,
 }

@@ -129,8 +129,8 @@ class LeftFinding(Model):
     """A regular expression for its "TEST|text|details|solution|"."""
     reason: Text | None = None
     """Why it stays; else the control's own reason holds."""
-    shared_kernel: bool = False
-    """Whether only a container shows it, whose kernel is its machine's."""
+    kernel: Literal["shared", "owned"] | None = None
+    """What kind of host shows it, if not every one: a container, or one with its own kernel."""
 
 
 class Control(Model):

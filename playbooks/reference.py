@@ -23,6 +23,7 @@ each enforced control on each host.
   is proved as written only, and the evidence says so.
 
 """
+SHOWN = {None: "every host", "shared": "containers", "owned": "hosts with a kernel of their own"}
 LEFT = """\
 ## What lynis still finds
 
@@ -84,7 +85,7 @@ def _undone(status: Status, controls: list[Control]) -> str:
 def _left(controls: tuple[Control, ...]) -> str:
     rows = "".join(
         f"| `{_cell(found.matches)}` | {one.id} | {_cell(found.reason or one.reason or '')} |"
-        f" {'a container' if found.shared_kernel else 'every host'} |\n"
+        f" {SHOWN[found.kernel]} |\n"
         for one in controls
         for found in one.lynis
     )

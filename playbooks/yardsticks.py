@@ -48,12 +48,12 @@ def unexplained(report: str, controls: Iterable[Control], *, owned: bool) -> lis
     ]
 
 
-def outdated(report: str, controls: Iterable[Control]) -> list[str]:
-    """Return what the register names for every kind of host, and lynis does not find."""
+def outdated(report: str, controls: Iterable[Control], *, owned: bool) -> list[str]:
+    """Return what the register lets lynis find on the host, and lynis does not."""
     found = findings(report)
     return [
         one.matches
-        for one in left(controls, owned=True)
+        for one in left(controls, owned=owned)
         if not any(re.search(one.matches, each) for each in found)
     ]
 
@@ -62,5 +62,5 @@ def left(controls: Iterable[Control], *, owned: bool) -> Iterator[LeftFinding]:
     """Yield what the register lets lynis find on a host that owns its kernel or does not."""
     for control in controls:
         for one in control.lynis:
-            if not (owned and one.shared_kernel):
+            if one.kernel in {None, "owned" if owned else "shared"}:
                 yield one

@@ -70,6 +70,35 @@ def test_titles_are_in_both_languages_and_told_apart() -> None:
     assert not plain
 
 
+# How many recommendations each section of the benchmark has, but for 1.1.1, whose numbers differ.
+SECTIONS = {
+    "1.1.2.1": 4, "1.1.2.2": 4, "1.1.2.3": 3, "1.1.2.4": 3, "1.1.2.5": 4, "1.1.2.6": 4,
+    "1.1.2.7": 4, "1.2.1": 2, "1.2.2": 1, "1.3.1": 4, "1.4": 2, "1.5": 5, "1.6": 6, "1.7": 10,
+    "2.1": 22, "2.2": 6, "2.3.1": 1, "2.3.2": 2, "2.3.3": 3, "2.4.1": 8, "2.4.2": 1, "3.1": 3,
+    "3.2": 4, "3.3": 11, "4.1": 1, "4.2": 7, "4.3": 10, "4.4.1": 3, "4.4.2": 4, "4.4.3": 4,
+    "5.1": 22, "5.2": 7, "5.3.1": 3, "5.3.2": 4, "5.3.3.1": 3, "5.3.3.2": 8, "5.3.3.3": 3,
+    "5.3.3.4": 4, "5.4.1": 6, "5.4.2": 8, "5.4.3": 3, "6.1.1": 4, "6.1.2.1": 4, "6.1.3": 8,
+    "6.1.4": 1, "6.2.1": 4, "6.2.2": 4, "6.2.3": 21, "6.2.4": 10, "6.3": 3, "7.1": 13, "7.2": 10,
+}  # fmt: skip
+OTHERS = {"6.1.2.2", "6.1.2.3", "6.1.2.4"}  # beside 6.1.2.1, which is a section
+
+
+def test_no_recommendation_of_the_benchmark_is_passed_over() -> None:
+    """Each has its control, or is among those that a control's reason says it settles."""
+    wanted = OTHERS | {
+        f"{section}.{number}"
+        for section, count in SECTIONS.items()
+        for number in range(1, count + 1)
+    }
+    found = {one.cis for one in register() if one.cis}
+    for control in register():
+        for section, first, last in re.findall(
+            r"\b(\d+(?:\.\d+)+)\.(\d+)(?: to \1\.(\d+))?", control.reason or ""
+        ):
+            found |= {f"{section}.{one}" for one in range(int(first), int(last or first) + 1)}
+    assert wanted - found == set()
+
+
 def test_every_behaviour_is_asked_for() -> None:
     """A behaviour that no control names proves nothing, and a name without one can't be judged."""
     asked = {one.verify.behaviour for one in register() if one.verify and one.verify.behaviour}

@@ -297,6 +297,17 @@ def test_accounts_beyond_the_declared_are_named() -> None:
     assert _verdict("accounts", people, "root\nbinh") == (False, "also binh")
 
 
+def test_who_may_log_in_is_whom_the_site_names() -> None:
+    """A pattern for all, or one name more or less, is found."""
+    people = {**HOST, "base_administrators": [{"name": "anh"}]}
+    named = "allowusers debian\nallowusers anh"
+    assert _verdict("ssh-users", people, named).passed
+    assert not _verdict("ssh-users", people, f"{named}\nallowusers *").passed
+    assert not _verdict("ssh-users", people, "allowusers debian").passed
+    assert not _verdict("ssh-users", people, "").passed
+    assert _verdict("ssh-users", {**HOST, "ssh_users": ["o"]}, "allowusers o").passed
+
+
 def test_system_accounts_with_a_shell_are_named_but_a_services_own() -> None:
     """A database's account may have one where its service says so."""
     database = {**HOST, "accounts_of_services": ["postgres"]}
