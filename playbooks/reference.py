@@ -28,9 +28,9 @@ LEFT = """\
 ## What lynis still finds
 
 Each finding of lynis is a control's here, as a pattern for its "TEST|text|details|solution|" in
-`lynis-report.dat`; the tests fail for one that is not, and for one that lynis no longer has. In a
-container it finds besides that kernel settings are the machine's: these are the controls that look
-for them.
+`lynis-report.dat`; a test fails for one of a container that is not, and for one that lynis no
+longer has. In a container it finds besides that kernel settings are the machine's: these are the
+controls that look for them.
 """
 
 
