@@ -21,6 +21,8 @@ LARGEST = 64 << 10
 AT_ONCE = 128
 """So many programs run at a time; one that waits for a dead controller holds its place till the
 time given is over."""
+_MEASURING, _ACTIVE = "Power Measurement", "Active"
+"""Of a controller that does not measure now, DCMI's watts are 0 and say nothing."""
 _DENIED = ("password", "username", "privilege", "authentication", "k_g")
 
 _running = asyncio.Semaphore(AT_ONCE)
@@ -95,15 +97,17 @@ class IpmiReader:
 
 
 def decoded(profile: IpmiProfile, text: str) -> list[Found]:
-    """Return what the program's text says of the profile's points."""
+    """Return what the program's text says of the profile's points; nothing if none is measured."""
     said = labelled(text)
+    measuring = said.get(_MEASURING, _ACTIVE) == _ACTIVE
     found = []
     for answer in profile.points:
         raw = said.get(answer.at, "")
         value = number(raw.split(" ")[0])
         if value is None:
             raise DeviceError(Reason.PROTOCOL, f'it does not say "{answer.at}"')
-        found.append(Found(answer.point(), figure(answer, value), raw))
+        known = figure(answer, value) if measuring else None
+        found.append(Found(answer.point(), known, raw))
     return found
 
 

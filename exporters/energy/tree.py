@@ -118,10 +118,14 @@ class Tree:
 
     @cached_property
     def it(self) -> tuple[list[str], list[str]]:
-        """The meters whose sum is the IT energy, and those below them that are taken away."""
-        added = self.at(_IT_PLACES[self.category]) if self.category else []
+        """
+        The meters whose sum is the IT energy, and those below them that are taken away.
+
+        Of two of a kind on one path, the upper holds the lower.
+        """
+        there = self.at(_IT_PLACES[self.category]) if self.category else []
+        added = [one for one in there if not set(self._ancestors(one)) & set(there)]
         below = [one for one in self.meters if set(self._ancestors(one)) & set(added)]
-        # Of two on one path, the upper holds the lower.
         other = [one for one in below if self.meters[one].place in _NOT_IT]
         taken = [one for one in other if not set(self._ancestors(one)) & set(other)]
         return added, taken

@@ -117,16 +117,16 @@ async def ask(server: Server, user: str, password: str, context: ssl.SSLContext)
             try:
                 (row,) = await connection.fetch(QUERY)
                 found = await _records(connection, server)
+                return Status(row["follows"], int(row["position"]), row["replayed"], found)
             finally:
                 with contextlib.suppress(OSError):
                     connection.terminate()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a server answers, the others are asked
         raise OutsideError(
             f"{server.name} at {server.site} cannot be asked",
             why=str(error) or type(error).__name__,
             remedy="see whether it runs, and lets the exporter's account log in",
         ) from None
-    return Status(row["follows"], int(row["position"]), row["replayed"], found)
 
 
 async def _records(connection: asyncpg.Connection, server: Server) -> Records | None:

@@ -156,6 +156,20 @@ def test_what_hangs_below_and_is_no_it_is_taken_away() -> None:
     assert _told(found.it).value == pytest.approx(1000 * KWH)
 
 
+def test_pdu_below_a_pdu_is_counted_once() -> None:
+    """A floor PDU's figure holds those of the racks' PDUs that hang below it."""
+    floor = next(one for one in MAIN.meters if one.id == "pdu-a1-a")
+    below = [
+        one.model_copy(update={"parent": "floor-a"}) if one.id.startswith("pdu-a1-a") else one
+        for one in MAIN.meters
+    ]
+    floor = floor.model_copy(update={"id": "floor-a", "rack": None})
+    tree = Tree(MAIN.model_copy(update={"meters": [floor, *below]}))
+    assert "floor-a" in tree.it[0]
+    assert "pdu-a1-a" not in tree.it[0]
+    assert "pdu-a1-b" in tree.it[0]
+
+
 def test_generator_without_a_meter_at_its_output_leaves_the_total_untold() -> None:
     """Its fuel can't be added to electricity without a factor."""
     tree = _with(MAIN, generator={})

@@ -1,17 +1,21 @@
 """What hosts and drills wrote down, and how old a standby's data is."""
 
+import asyncio
 import datetime as dt
 import json
+from ipaddress import IPv6Address
 from pathlib import Path
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.errors import BadInputError, OutsideError
 from exporters import trust
-from exporters.recovery import exporter, records
-from exporters.recovery.replication import Status, lag_s
+from exporters.recovery import exporter, records, replication
+from exporters.recovery.replication import Server, Status, lag_s
+from exporters.trust import trusting
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 CLUSTER = "lgsp-registry"
@@ -125,6 +129,21 @@ def test_lag_is_never_negative(position: int, written: int | None, age: int) -> 
     lag = lag_s(Status(True, position, NOW - dt.timedelta(seconds=age)), written, NOW)
     assert lag is not None
     assert lag >= 0
+
+
+@pytest.mark.parametrize("fault", [asyncpg.InternalClientError("?"), EOFError(), TypeError("x")])
+def test_a_server_that_answers_strangely_is_away_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """The others are asked on: it is said of it alone that it cannot be."""
+
+    async def connect(**_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    server = Server("lgsp", "bus", "main", "bus-1", "primary", IPv6Address("::1"), 5432)
+    with pytest.raises(OutsideError, match="bus-1 at main cannot be asked"):
+        asyncio.run(replication.ask(server, "monitor", "x", trusting(None)))
 
 
 def test_a_password_that_others_read_is_refused(tmp_path: Path) -> None:
