@@ -16,10 +16,10 @@ _DIESEL_HEAT, _DIESEL_CARBON = "diesel-heat", "diesel-carbon"
 _GJ_PER_KWH = 3.6e-3
 
 ENVELOPES = {
-    "recommended": "inlet-temperature",
-    **{one.upper(): f"inlet-temperature-{one}" for one in ("a1", "a2", "a3", "a4")},
+    "recommended": "",
+    **{one.upper(): f"-{one}" for one in ("a1", "a2", "a3", "a4")},
 }
-"""ASHRAE's, with what their targets' ids begin with."""
+"""ASHRAE's, with what their targets' ids have after what is measured."""
 
 Between = Callable[[str], Sums]
 """What passed a meter, known by its id, in the window."""
@@ -171,21 +171,22 @@ def envelopes(
     """
     Return of each ASHRAE envelope whether air at an inlet (°C) is within it.
 
-    `limits` are the catalogue's targets by id; the recommended envelope bounds the dew point, too.
+    `limits` are the catalogue's targets by id.  Each envelope bounds temperature and dew point; air
+    whose dew point is not known is outside where its temperature is, and else not judged.
     """
     found = {}
-    for name, prefix in ENVELOPES.items():
-        low, high = limits.get(f"{prefix}-low"), limits.get(f"{prefix}-high")
-        if low is None or high is None:
-            continue
-        within = low <= temperature <= high
-        if name == "recommended":
-            dew_low, dew_high = (
-                limits.get("inlet-dew-point-low"),
-                limits.get("inlet-dew-point-high"),
-            )
-            if dew_point is None or dew_low is None or dew_high is None:
-                continue
-            within = within and dew_low <= dew_point <= dew_high
-        found[name] = within
+    for name, suffix in ENVELOPES.items():
+        held = [
+            _within(limits, f"inlet-temperature{suffix}", temperature),
+            _within(limits, f"inlet-dew-point{suffix}", dew_point),
+        ]
+        if False in held or None not in held:
+            found[name] = False not in held
     return found
+
+
+def _within(limits: Mapping[str, float], prefix: str, value: float | None) -> bool | None:
+    low, high = limits.get(f"{prefix}-low"), limits.get(f"{prefix}-high")
+    if value is None or low is None or high is None:
+        return None
+    return low <= value <= high
