@@ -44,6 +44,8 @@ class Run:
     tasks: int = 0
     hosts: dict[str, dict[str, int]] = field(default_factory=dict)
     changes: list[Happening] = field(default_factory=list)
+    notices: list[Happening] = field(default_factory=list)
+    """What a role says though nothing failed."""
     failures: list[Happening] = field(default_factory=list)
     unreachable: list[Happening] = field(default_factory=list)
 
@@ -63,6 +65,7 @@ class Run:
             "check": self.check,
             "hosts": [{"name": name, **counts} for name, counts in self.hosts.items()],
             "changes": [{"host": one.host, "task": one.task} for one in self.changes],
+            "notices": [{"host": one.host, "said": one.said} for one in self.notices],
             "failures": [vars(one) for one in self.failures],
             "unreachable": [{"host": one.host, "said": one.said} for one in self.unreachable],
             "tasks": self.tasks,
@@ -161,6 +164,8 @@ def _take(event: Mapping[str, Any], found: Run, tell: Callable[[str, str], None]
             found.unreachable.append(Happening(host, task, _said(result)))
         elif kind == "runner_on_ok" and (result.get("changed") or _hidden_change(event)):
             found.changes.append(Happening(host, f"{data.get('role') or ''}: {task}".strip(": ")))
+        elif kind == "runner_on_ok" and data.get("task_action", "").endswith("debug"):
+            found.notices.append(Happening(host, task, _said(result)))
     return True
 
 

@@ -32,6 +32,53 @@ RECEIVERS = (
     "grep -hoE '^[^#]*\\b(imtcp|imudp|imrelp)\\b' /etc/rsyslog.conf /etc/rsyslog.d/* 2>/dev/null"
     " | grep -oE '(imtcp|imudp|imrelp)'"
 )
+NO_MONITORING = "ls /usr/bin/prometheus /usr/bin/prometheus-alertmanager 2>/dev/null || true"
+# What a monitoring host shows of itself at its own address, once all targets were asked.
+WATCHING = """python3 - <<'END'
+import base64, http.client, json, ssl, subprocess, time, urllib.error, urllib.request
+from pathlib import Path
+
+WORD = Path("/etc/citydc/monitoring/prometheus.password").read_text().strip()
+KNOWN = {{"Authorization": "Basic " + base64.b64encode(f"prometheus:{{WORD}}".encode()).decode()}}
+TRUSTED = ssl.create_default_context(cafile="/etc/citydc/tls/authority.crt")
+
+def opened(url, headers):
+    asked = urllib.request.Request(url, headers=headers)
+    return urllib.request.urlopen(asked, timeout=10, context=TRUSTED)
+
+def status(url):
+    try:
+        return opened(url, {{}}).status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, http.client.HTTPException):
+        return 0
+
+def told(port, path):
+    return json.load(opened(f"https://[{address}]:{{port}}/api/{{path}}", KNOWN))
+
+def account(unit):
+    words = ["systemctl", "show", "-P", "MainPID", unit]
+    pid = subprocess.run(words, capture_output=True, text=True).stdout.strip()
+    return Path("/proc", pid).owner() if pid != "0" else ""
+
+for _ in range(30):
+    targets = told(9090, "v1/targets")["data"]["activeTargets"]
+    if all(one["health"] != "unknown" for one in targets):
+        break
+    time.sleep(2)
+rules = [one for group in told(9090, "v1/rules")["data"]["groups"] for one in group["rules"]]
+print(json.dumps({{
+    "accounts": [account("prometheus"), account("prometheus-alertmanager")],
+    "strangers": [status(f"https://[{address}]:{{port}}/") for port in (9090, 9093, 9812)],
+    "plain": [status(f"http://[{address}]:{{port}}/") for port in (9090, 9093, 9812)],
+    "targets": len(targets),
+    "down": [one["scrapeUrl"] for one in targets if one["health"] != "up"],
+    "rules": len(rules),
+    "faulty": [one["name"] for one in rules if one["health"] == "err"],
+    "members": len(told(9093, "v2/status")["cluster"]["peers"]),
+}}))
+END"""
 
 
 @dataclass(frozen=True)
@@ -416,6 +463,65 @@ def _log_receivers(variables: Variables) -> Behaviour:
     return Behaviour((RECEIVERS,), "imtcp" if _receives(variables) else "nothing", judge)
 
 
+def _monitoring(
+    variables: Variables, expected: str, judge: Callable[[Mapping[str, Any]], Verdict]
+) -> Behaviour:
+    """Judge what a monitoring host shows; no other host has Prometheus."""
+    if "monitoring_servers" not in variables:
+        return Behaviour(
+            (NO_MONITORING,),
+            "no Prometheus",
+            lambda answers: Verdict(not (found := answers[NO_MONITORING].text), found),
+        )
+    command = WATCHING.format(address=variables["citydc_host"]["ipv6"])
+
+    def judge_(answers: Answers) -> Verdict:
+        answer = answers[command]
+        if answer.failed:
+            return Verdict(passed=False, found=answer.error[-EXCERPT:])
+        return judge(json.loads(answer.text))
+
+    return Behaviour((command,), expected, judge_)
+
+
+def _monitoring_confined(variables: Variables) -> Behaviour:
+    def judge(found: Mapping[str, Any]) -> Verdict:
+        passed = (
+            found["accounts"] == ["prometheus", "alertmanager"]
+            and set(found["strangers"]) == {401}
+            and not any(200 <= one < 400 for one in found["plain"])  # noqa: PLR2004  HTTP's own
+        )
+        return Verdict(
+            passed,
+            f"accounts {' '.join(found['accounts'])}; strangers {found['strangers']};"
+            f" without TLS {found['plain']}",
+        )
+
+    expected = "accounts of their own; 401 without a password, no page without TLS"
+    return _monitoring(variables, expected, judge)
+
+
+def _monitoring_sees(variables: Variables) -> Behaviour:
+    servers = variables.get("monitoring_servers", ())
+
+    def judge(found: Mapping[str, Any]) -> Verdict:
+        passed = (
+            found["targets"] > len(servers)
+            and found["rules"] > 0
+            and found["members"] == len(servers)
+            and not found["down"]
+            and not found["faulty"]
+        )
+        return Verdict(
+            passed,
+            f"{found['targets']} targets, {found['rules']} rules, {found['members']} Alertmanagers"
+            f"; down {found['down']}; faulty {found['faulty']}",
+        )
+
+    expected = f"all targets up, rules without errors, {len(servers)} Alertmanagers together"
+    return _monitoring(variables, expected, judge)
+
+
 BEHAVIOURS: Mapping[str, Callable[[Variables], Behaviour]] = {
     "accounts": _accounts,
     "addresses": _addresses,
@@ -425,6 +531,8 @@ BEHAVIOURS: Mapping[str, Callable[[Variables], Behaviour]] = {
     "listener-families": _listener_families,
     "log-host": _log_host,
     "log-receivers": _log_receivers,
+    "monitoring-confined": _monitoring_confined,
+    "monitoring-sees": _monitoring_sees,
     "records": _records,
     "router-advertisements": _advertisements,
     "ssh-forwarding": _forwarding,

@@ -156,14 +156,15 @@ class _City:
             variables |= {"loghost_port": 6514, "loghost_senders": self._domains("*.")}
         if "exporters" in roles:
             variables |= self._exporters(service, part, host)
+        if "monitoring" in roles:
+            variables |= self._monitoring(service, part, host)
         for engine in ENGINES & set(roles):
             variables |= self._cluster(engine, service, part, host)
         if "proxy" in roles:
             variables["proxy_frontends"] = self._frontends(host, part, upstream)
         if "application" in roles:
-            taken = {UPTIME_PORT} if "exporters" in roles else set()
-            free = [one.port for one in _tcp(part) if one.port not in taken]
-            variables |= self._application(service, part, [] if "proxy" in roles else free)
+            ports = [] if "proxy" in roles else [one.port for one in _tcp(part)]
+            variables |= self._application(service, part, ports)
         return Placed(roles, variables)
 
     # -- names
@@ -246,6 +247,16 @@ class _City:
             "self_checks": self_checks(self.sites, service, part),
         }
         return {f"exporters_{name}": value for name, value in found.items()}
+
+    def _monitoring(self, service: Service, part: Component | Database, host: Host) -> Values:
+        """Name all that watch, at all sites, and how much of its volume a host may fill."""
+        found: Values = {
+            "monitoring_servers": [str(one.pair.ipv6) for one in self._everywhere(service, part)]
+        }
+        if host.volumes:
+            size = host.volumes[0].size_gib * 1024 * 4 // 5
+            found["monitoring_retention_size"] = f"{size}MB"
+        return found
 
     # -- what is between services
 

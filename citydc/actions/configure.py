@@ -78,6 +78,8 @@ def _show(run: "Run") -> None:
             for name, counts in run.hosts.items()
         ],
     )
+    for one in run.notices:
+        console.say(f"{one.host}: {one.said}")
     for one in (*run.unreachable, *run.failures):
         console.err.print(f"{one.host}: {one.task}: {one.said}", markup=False, style="red")
     word = "to change" if run.check else "changed"

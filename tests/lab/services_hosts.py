@@ -32,7 +32,7 @@ SERVICES = Path(__file__).parent / "services_city"
 # What services need of the hardening, and the services.
 TAGS = (
     "certificate,logging,time,volumes,postgresql,mariadb,application,"
-    "proxy,dns,loghost,bastion,exporters,resolver"
+    "proxy,dns,loghost,bastion,exporters,monitoring,resolver"
 )
 NAME_SERVERS = {
     "main": ["10.58.60.16", "2001:db8:58:f0::10"],
@@ -68,7 +68,7 @@ apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     -o Dpkg::Options::=--force-unsafe-io {packages}
 rm /usr/sbin/policy-rc.d /etc/rsyslog.d/49-haproxy.conf
-systemctl disable --quiet chrony haproxy mariadb named unbound
+systemctl disable --quiet chrony haproxy mariadb named prometheus prometheus-alertmanager unbound
 """
 
 

@@ -12,10 +12,15 @@ import pytest
 from lab_helpers import wait_for
 from services_hosts import GATEWAYS, SITES, UPSTREAM, City, Run, base
 
+import catalogue
+from infra.outputs import Outputs
 from lab.hosts import keys, machine
 from lab.hosts.command import CommandError
 from lab.hosts.segment import Segment
-from playbooks import authority
+from playbooks import authority, verification
+from playbooks.behaviours import Answer
+from playbooks.controls import register
+from playbooks.inventory import inventory
 
 PRIMARY = ("main", "registry-entries-1")
 STANDBY = ("backup", "registry-entries-1")
@@ -73,6 +78,22 @@ RECOVERY = """
 import urllib.request
 print(urllib.request.urlopen("http://127.0.0.1:9814/metrics", timeout=20).read().decode())
 """
+# Keeps what it is told, and as whom.
+WEBHOOK = """
+import http.server
+from pathlib import Path
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        with Path("/run/told").open("a") as told:
+            print(self.headers["Authorization"], body, file=told)
+        self.send_response(200)
+        self.end_headers()
+
+http.server.HTTPServer(("127.0.0.1", 8099), Hook).serve_forever()
+"""
+EXPORTERS = ("citydc-energy", "citydc-uptime", "citydc-recovery")
 AS_MONITOR = """
 import asyncio, asyncpg, sys
 from pathlib import Path
@@ -237,7 +258,7 @@ def test_exporters_run_confined_and_answer_who_may_ask(city: City) -> None:
     """Their units are active with little exposure; the observer answers by TLS with a password."""
     for site in SITES:
         host = city.hosts[site, BASTION]
-        for unit in ("citydc-energy", "citydc-uptime", "citydc-recovery"):
+        for unit in (*EXPORTERS, "prometheus", "prometheus-alertmanager"):
             assert host.run("systemctl", "is-active", unit).strip() == "active"
             said = host.run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
             assert float(said.partition(": ")[2].split()[0]) < 2, said
@@ -248,6 +269,66 @@ def test_exporters_run_confined_and_answer_who_may_ask(city: City) -> None:
     assert ask_observer(city, "/-/ready", "--user", "observer:guess")[0] == "401"
     peer = 'citydc_observer_peer_up{observer="main",peer="backup"} 1'
     wait_for(lambda: peer in ask_observer(city, "/metrics", *login)[1])
+
+
+def proved(city: City, site: str, control: str) -> verification.Result:
+    """Look on a site's monitoring host for a control."""
+    outputs = Outputs.model_validate_json((city.folder / site / "outputs.json").read_text())
+    known = inventory(outputs, catalogue.load(city.folder / "catalogue"))
+    variables = known["_meta"]["hostvars"][BASTION]
+    wanted = next(one for one in register() if one.id == control)
+    answers = {
+        command: Answer(city.hosts[site, BASTION].run("sh", "-c", command), "", 0, "")
+        for command in verification.commands([wanted], variables, owned=False)
+    }
+    return verification.judge(wanted, variables, answers, owned=False)
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_monitoring_sees_all_and_answers_who_may_ask(city: City, site: str) -> None:
+    """Every target of both sites is up, rules are loaded, and nobody else is answered."""
+    wait_for(lambda: proved(city, site, "monitoring-sees").passed)
+    found = proved(city, site, "monitoring-confined")
+    assert found.passed, found.found
+    address = f"[{city.ipv6(site, BASTION)}]:9094"
+    without = f"sleep 2 | openssl s_client -connect {address} -CAfile {city.authority} 2>&1 || true"
+    assert "alert bad certificate" in city.segment.run("sh", "-c", without)
+
+
+def test_receivers_are_taken_by_a_reload_and_told_of_alerts(city: City) -> None:
+    """An alert arrives with the token; the services are the same processes."""
+    host = city.hosts["main", BASTION]
+    units = ("prometheus", "prometheus-alertmanager")
+    before = host.run("systemctl", "show", "-P", "MainPID", *units)
+    host.run("systemd-run", "--quiet", "--unit=webhook", "python3", "-c", WEBHOOK)
+    told = {"name": "on-call", "webhook": "http://127.0.0.1:8099/", "token": "a-token-of-the-test"}
+    given = ("-e", json.dumps({"monitoring_receivers": [told]}))
+    run = city.configure("main", "--limit", BASTION, *given, tags="monitoring")
+    assert run.changed == {BASTION: 1}
+    assert told["token"] not in run.text
+    assert host.run("systemctl", "show", "-P", "MainPID", *units) == before
+    password = (city.secrets / "monitoring" / "administrators").read_text()
+    alert = {"labels": {"alertname": "Test", "severity": "critical", "team": "operations"}}
+    city.segment.run(
+        *("curl", "--silent", "--fail", "--cacert", city.authority),
+        *("--user", f"administrators:{password}", "--json", json.dumps([alert])),
+        f"https://[{city.ipv6('main', BASTION)}]:9093/api/v2/alerts",
+    )
+    said = wait_for(
+        lambda: host.run("sh", "-c", 'grep -s \'"alertname":"Test"\' /run/told || true')
+    )
+    assert said.startswith("Bearer a-token-of-the-test ")
+
+
+def test_faulty_monitoring_is_not_taken_over(city: City) -> None:
+    """What Prometheus would refuse is put back, and the host's journal says what it is."""
+    host, path = city.hosts["main", BASTION], "/etc/citydc/monitoring/prometheus.yml"
+    before = host.run("cat", path)
+    faulty = {"monitoring_remote_write": [{"url": "https://store.example", "colour": "red"}]}
+    with pytest.raises(AssertionError):
+        city.configure("main", "--limit", BASTION, "-e", json.dumps(faulty), tags="monitoring")
+    assert host.run("cat", path) == before
+    assert "field colour not found" in host.run("journalctl", "-t", "citydc-monitoring")
 
 
 def test_declared_maintenance_is_taken_without_a_new_start(city: City) -> None:

@@ -113,6 +113,9 @@ def _events() -> list[dict[str, Any]]:
         {"event": "playbook_on_task_start", "event_data": {}},
         {"event": "runner_on_ok",
          "event_data": {"host": "a-1", "task": "Write", "role": "ssh", "res": {"changed": True}}},
+        {"event": "runner_on_ok",
+         "event_data": {"host": "a-1", "task": "Look", "task_action": "ansible.builtin.debug",
+                        "res": {"msg": "nobody is told"}}},
         {"event": "runner_on_failed",
          "event_data": {"host": "a-2", "task": "Validating arguments against arg spec 'main'",
                         "res": {"argument_errors": ["x is of the wrong kind"], "msg": "no"}}},
@@ -122,15 +125,16 @@ def _events() -> list[dict[str, Any]]:
 
 
 def test_run_is_told_by_its_events() -> None:
-    """Counts by host, changes, and failures with what was said; wrong variables are bad input."""
+    """Counts by host, changes, notices, and failures with why; wrong variables are bad input."""
     run, told = Run("main", check=False), []
     for event in _events():
         configuring._take(event, run, lambda host, task: told.append((host, task)))
     assert run.hosts["a-1"] == {"ok": 1, "changed": 1, "failed": 0, "unreachable": 0}
     assert run.changes == [Happening("a-1", "ssh: Write")]
+    assert [one.said for one in run.notices] == ["nobody is told"]
     assert run.failures[0].said == "x is of the wrong kind"
     assert run.exit_code == 2
-    assert len(told) == 2
+    assert len(told) == 3
     assert json.dumps(run.as_json())
 
 

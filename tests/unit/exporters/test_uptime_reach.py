@@ -140,6 +140,19 @@ def test_watchers_may_open_all_that_is_probed(profile: Profile, start: str) -> N
     assert closed(CITY, profile, start) == set()
 
 
+@pytest.mark.parametrize("start", SITES)
+def test_monitoring_hosts_hear_each_other_and_administrators(start: str) -> None:
+    """Observers and Alertmanagers ask their like at all sites; nobody else asks for the pages."""
+    here = flows.resolve(CITY, CITY.sites[start], Profile.PRODUCTION).groups[WATCHER]
+    for place in (one for one in PLACES if one.part == WATCHER):
+        networks: list[Network] = [place.prefixes.ipv4, place.prefixes.ipv6]
+        for own, port, way in product(networks, (9812, 9094), flows.BOTH_WAYS):
+            assert passes(here, way, ("tcp", port), own), (place.site, own, port, way)
+    for port in (9090, 9093):
+        callers = {one.peer for one in here if (one.direction, one.port) == ("ingress", port)}
+        assert callers == {"administrators", "watchers"}
+
+
 @pytest.mark.parametrize(("profile", "start"), WAYS)
 def test_without_watchers_next_to_nothing_opens(profile: Profile, start: str) -> None:
     """Only what all components may call, where monitoring stands at all."""

@@ -157,10 +157,9 @@ def test_database_lets_watchers_of_all_sites_ask_for_its_replication(
 def test_monitoring_host_asks_its_like_and_proves_its_paths(
     hosts: dict[str, dict[str, Placed]],
 ) -> None:
-    """It has the exporters beside its page, the peer of its own number, and both sites' routers."""
+    """It has the exporters, the peer of its own number, and both sites' routers."""
     second = hosts["backup"]["operations-monitoring-2"]
-    assert second.roles == ["exporters", "application"]
-    assert second.variables["application_ports"] == [443, 9094]
+    assert second.roles == ["exporters", "monitoring"]
     peer = second.variables["exporters_peer"]
     assert peer == {"site": "main", "url": "https://[2001:db8:58:f4::11]:9812"}
     checks = second.variables["exporters_self_checks"]
@@ -169,6 +168,17 @@ def test_monitoring_host_asks_its_like_and_proves_its_paths(
         ("2001:db8:59:f4::1", "backup"),
     }
     assert len(checks) == 4
+
+
+def test_monitoring_host_knows_all_observers_and_how_much_it_may_keep(
+    hosts: dict[str, dict[str, Placed]],
+) -> None:
+    """Those of both sites, itself among them; a fifth of the data volume stays free."""
+    told = hosts["backup"]["operations-monitoring-2"].variables
+    assert told["monitoring_servers"] == [
+        f"2001:db8:{site}:f4::{number}" for site in (58, 59) for number in (10, 11)
+    ]
+    assert told["monitoring_retention_size"] == f"{1600 * 1024}MB"
 
 
 def test_mariadb_is_told_of_callers_at_both_sites(hosts: dict[str, dict[str, Placed]]) -> None:
@@ -191,7 +201,7 @@ def test_first_volume_is_where_the_role_keeps_its_data(hosts: dict[str, dict[str
         "kiosk-visits-1": ["/var/lib/postgresql"],
         "ihanoi-petitions-1": ["/var/lib/mysql"],
         "operations-logging-1": ["/var/log/hosts"],
-        "operations-monitoring-1": ["/srv/metrics"],
+        "operations-monitoring-1": ["/var/lib/prometheus"],
         "operations-logs-1": ["/srv/data"],
         "kiosk-app-1": [],
     }

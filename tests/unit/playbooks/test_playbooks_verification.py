@@ -375,3 +375,39 @@ def test_module_is_refused_itself_whatever_it_depends_on(said: str, *, passed: b
     """What it needs may be loaded; the module itself, last in the list, is not."""
     check = verification._module("udf", live=True)
     assert check.judge({"modprobe -n -v udf": _answer(said)}).passed is passed
+
+
+WATCHING = {
+    "accounts": ["prometheus", "alertmanager"], "strangers": [401, 401, 401],
+    "plain": [400, 400, 0], "targets": 3, "down": [], "rules": 9, "faulty": [], "members": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("control", "wrong"),
+    [
+        ("monitoring-confined", {"accounts": ["prometheus", "prometheus"]}),
+        ("monitoring-confined", {"strangers": [200, 401, 401]}),
+        ("monitoring-confined", {"plain": [200, 400, 0]}),
+        ("monitoring-sees", {"down": ["http://127.0.0.1:9814/metrics"]}),
+        ("monitoring-sees", {"targets": 0}),
+        ("monitoring-sees", {"rules": 0}),
+        ("monitoring-sees", {"faulty": ["ServiceDown"]}),
+        ("monitoring-sees", {"members": 1}),
+    ],
+)
+def test_monitoring_is_confined_and_sees_all(control: str, wrong: dict[str, Any]) -> None:
+    """One thing amiss is found on a monitoring host; no other host may have Prometheus."""
+    host = {**HOST, "monitoring_servers": ["fd00::10", "fd01::10"]}
+    assert _verdict(control, host, json.dumps(WATCHING)).passed
+    assert not _verdict(control, host, json.dumps(WATCHING | wrong)).passed
+    assert _verdict(control, HOST, "").passed
+    assert not _verdict(control, HOST, "/usr/bin/prometheus").passed
+
+
+def test_monitoring_that_does_not_answer_fails() -> None:
+    """What the look at it said is shown."""
+    behaviour = BEHAVIOURS["monitoring-sees"]({**HOST, "monitoring_servers": ["fd00::10"]})
+    answer = Answer("", "Connection refused", 1, "")
+    found = behaviour.judge(dict.fromkeys(behaviour.commands, answer))
+    assert (found.passed, found.found) == (False, "Connection refused")
