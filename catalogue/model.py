@@ -244,6 +244,8 @@ class Database(Model):
     standbys: Sized
     """Standbys at the primary site."""
     size_gib: Sized
+    backups_gib: Sized | None = None
+    """Volume for the store of backups, which the first standby at another site has."""
     port: Port
     callers: Annotated[list[Party], Field(alias="from", min_length=1)]
 

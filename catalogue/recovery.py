@@ -69,6 +69,11 @@ def standing(catalogue: Catalogue, site: Site, service: Service, profile: Profil
     )
 
 
+def keeps_backups(site: Site, index: int) -> bool:
+    """Return whether a database's server with that index, from 0, has the store of its backups."""
+    return site.role != "primary" and index == 0
+
+
 def _class(catalogue: Catalogue, tier: RecoveryTier) -> RecoveryClass:
     return next(one for one in catalogue.city.recovery if one.tier is tier)
 

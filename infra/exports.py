@@ -61,10 +61,12 @@ def _hosts(built: CityService) -> list[Values]:
             "power": "on",
             "volumes": [
                 {"name": volume, "id": server.volumes[volume].id, "size_gib": size}
-                for volume, size in quotas.data_volumes(part, built.args.ground.profile).items()
+                for volume, size in sizes.items()
+                if volume in server.volumes
             ],
         }
         for part, fleet in built.parts
+        for sizes in [quotas.data_volumes(part, built.args.ground.profile, keeps_backups=True)]
         for name, server in fleet.servers.items()
     ]
 

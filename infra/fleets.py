@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_openstack as openstack
 
-from catalogue import addresses, flows
+from catalogue import addresses, flows, recovery
 from catalogue.addresses import Pair
 from catalogue.flows import PartKey
 from catalogue.model import Component, Database, Profile, Service
@@ -72,10 +72,7 @@ class Fleet(pulumi.ComponentResource):
             flows.server_name(args.key, index): self.prefixes.server(index)
             for index in range(args.servers)
         }
-        volumes = [
-            self._volumes(flows.server_name(args.key, index), _volume_zone(args, index))
-            for index in range(max(args.servers, args.volumes))
-        ]
+        volumes = [self._volumes(index) for index in range(max(args.servers, args.volumes))]
         self.servers: dict[str, Server] = {}
         if args.servers:
             apart = openstack.compute.ServerGroup(
@@ -91,20 +88,23 @@ class Fleet(pulumi.ComponentResource):
             }
         self.register_outputs({})
 
-    def _volumes(self, server: str, zone: str | None) -> dict[str, openstack.blockstorage.Volume]:
-        ground, mine = self._args.ground, self._mine
+    def _volumes(self, index: int) -> dict[str, openstack.blockstorage.Volume]:
+        args, ground, mine = self._args, self._args.ground, self._mine
+        server = flows.server_name(args.key, index)
+        keeps_backups = args.servers > 0 and recovery.keeps_backups(ground.site, index)
+        sizes = quotas.data_volumes(args.part, ground.profile, keeps_backups=keeps_backups)
         opts = pulumi.ResourceOptions.merge(mine, pulumi.ResourceOptions(protect=ground.protect))
         return {
             volume: openstack.blockstorage.Volume(
                 f"{server}-{volume}",
                 name=f"{server}-{volume}",
                 size=size,
-                availability_zone=zone,
+                availability_zone=_volume_zone(args, index),
                 volume_type=capabilities.volume_type(ground.site),
-                metadata={**self._args.labels, "volume": volume},
+                metadata={**args.labels, "volume": volume},
                 opts=opts,
             )
-            for volume, size in quotas.data_volumes(self._args.part, ground.profile).items()
+            for volume, size in sizes.items()
         }
 
 

@@ -71,14 +71,17 @@ def _part(
     flavor = next(one for one in site.flavors if one.id == part.flavor)
     image = next(one for one in site.images if one.id == part.image)
     sizes = data_volumes(part, profile)
+    kept = data_volumes(part, profile, keeps_backups=True)
     rules = open_.groups[PartKey(service.id, part.id)]
     balancers = 2 if flows.balanced_port(part, site) else 0
     return Quotas(
         servers=count,
         vcpus=count * flavor.vcpus,
         ram_mib=count * flavor.ram_mib,
-        volumes=count * (1 + len(sizes)),
-        volumes_gib=count * (image.min_disk_gib + sum(sizes.values())),
+        volumes=count * (1 + len(sizes)) + len(kept) - len(sizes),
+        volumes_gib=count * (image.min_disk_gib + sum(sizes.values()))
+        + sum(kept.values())
+        - sum(sizes.values()),
         networks=1,
         ports=count + PORTS_OF_A_NETWORK + balancers * PORTS_OF_A_BALANCER,
         security_groups=1 + balancers,
@@ -89,8 +92,13 @@ def _part(
     )
 
 
-def data_volumes(part: Component | Database, profile: Profile) -> dict[str, int]:
-    """Return the sizes, in GiB, of the data volumes that each of the part's servers has."""
-    if isinstance(part, Database):
-        return {"data": part.size_gib.of(profile)}
-    return {one.id: one.size_gib.of(profile) for one in part.volumes}
+def data_volumes(
+    part: Component | Database, profile: Profile, *, keeps_backups: bool = False
+) -> dict[str, int]:
+    """Return the sizes, in GiB, of the data volumes that a server of the part has."""
+    if isinstance(part, Component):
+        return {one.id: one.size_gib.of(profile) for one in part.volumes}
+    found = {"data": part.size_gib.of(profile)}
+    if keeps_backups and part.backups_gib:
+        found["backups"] = part.backups_gib.of(profile)
+    return found

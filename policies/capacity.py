@@ -256,7 +256,7 @@ def volume_size(view: View, volume: Resource) -> Iterator[str]:
     which = view.labels(volume).get("volume")
     image = next((one for one in view.site.images if one.id == found[1].image), None)
     planned = {
-        **quotas.data_volumes(found[1], view.profile),
+        **quotas.data_volumes(found[1], view.profile, keeps_backups=True),
         "system": image.min_disk_gib if image else 0,
     }
     if which not in planned:

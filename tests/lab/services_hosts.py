@@ -181,11 +181,11 @@ class City:
             )
         for key, host in self.hosts.items():
             host.wait_until_up()
-            for volume in self.described[key].volumes:
+            for letter, volume in zip("bcd", self.described[key].volumes, strict=False):
                 file = self.folder / f"{'-'.join(key)}-{volume.name}.raw"
                 with file.open("wb") as made:
                     made.truncate(volume.size_gib * 2**30)
-                host.attach(file, "/dev/vdb", volume.id)
+                host.attach(file, f"/dev/vd{letter}", volume.id)
 
     def _catalogue(self) -> Path:
         """Copy the city's catalogue with other services, whose bastion watches them."""

@@ -4,7 +4,7 @@ import pytest
 from graphs import declared, labels, of_small, one
 from small_city import EVERYTHING, all_services, backup, main, small_city
 
-from catalogue.model import Catalogue, Profile
+from catalogue.model import Catalogue, Profile, Sized
 from infra import capabilities
 
 
@@ -143,6 +143,31 @@ def test_a_pilot_light_has_its_data_and_no_servers() -> None:
     primary = of_small("main", Profile.PRODUCTION)
     urns = {one.name: one.urn.replace(":main:", ":backup:") for one in primary.of("Volume")}
     assert all(one.urn == urns[one.name] for one in graph.of("Volume"))
+
+
+def test_backups_have_a_volume_at_the_other_site() -> None:
+    """Its first standby there has it; where no server stands, no volume waits for a store."""
+    services = [
+        service.model_copy(
+            update={
+                "databases": [
+                    one.model_copy(update={"backups_gib": Sized(production=300, lab=1)})
+                    for one in service.databases
+                ]
+            }
+        )
+        for service in all_services()
+    ]
+    known = small_city(services=services)
+    found = {
+        site: {
+            volume.name: volume.inputs["size"]
+            for volume in declared(known, site, Profile.PRODUCTION).of("Volume")
+            if volume.name.endswith("-backups")
+        }
+        for site in ("main", "backup")
+    }
+    assert found == {"main": {}, "backup": {"shop-store-1-backups": 300}}
 
 
 def test_what_is_only_backed_up_has_a_bucket_and_a_project() -> None:
