@@ -1,6 +1,7 @@
 """
 Whether each service could be recovered: replication, backups, restores and drills.
 
-`replication` asks the database servers, `records` reads what hosts and drills wrote down,
-`exporter` does both again and again and serves.  What nobody ever did is absent, not zero.
+`postgresql` and `mariadb` ask the database servers, `replication` knows which there are and tells
+how far they lag, `records` reads what hosts and drills wrote down, `exporter` does it all again and
+again and serves.  What nobody ever did is absent, not zero.
 """

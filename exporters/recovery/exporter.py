@@ -5,7 +5,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from catalogue.errors import OutsideError
 from catalogue.model import Catalogue
 from exporters.families import Families, Family
 from exporters.outputs import Outputs
-from exporters.recovery import records, replication
+from exporters.recovery import mariadb, postgresql, records, replication
 from exporters.recovery.replication import Server, Status
 from exporters.trust import trusting
 
 _log = logging.getLogger(__name__)
 PERIOD_S = 30
+ASK = {"postgresql": postgresql.ask, "mariadb": mariadb.ask}
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class RecoveryExporter:
             one for several in self._servers.values() for one in several if one.role == "primary"
         }
         self._records: dict[tuple[str, str], list[records.Records]] = {}
+        self._had_all: dict[Server, datetime] = {}
+        """When a standby was last seen with all that was written."""
         self._told: dict[str, str] = {}
 
     def families(self) -> Iterable[Family]:
@@ -160,7 +163,7 @@ class RecoveryExporter:
     async def _status(self, server: Server) -> Status | None:
         user, secret = self._sources.user or "", self._sources.password
         try:
-            return await replication.ask(server, user, secret, self._context)
+            return await ASK[server.engine](server, user, secret, self._context)
         except OutsideError as error:
             self._tell(error)
             return None
@@ -174,8 +177,15 @@ class RecoveryExporter:
         if status is None:
             return
         metrics.primary.set(labels, not status.follows)
-        metrics.position.set(labels, status.position)
-        lag = replication.lag_s(status, written, datetime.now(UTC)) if status.follows else None
+        if server.engine == "postgresql":  # MariaDB counts transactions
+            metrics.position.set(labels, status.position)
+        if not status.follows:
+            return
+        now = datetime.now(UTC)
+        if written is not None and status.position >= written:
+            self._had_all[server] = now
+        known = replace(status, replayed=status.replayed or self._had_all.get(server))
+        lag = replication.lag_s(known, written, now)
         if lag is not None:
             metrics.lag.set(labels, lag)
 

@@ -1,10 +1,10 @@
 """
 What hosts and drills wrote down.
 
-Of each database there are `backups.json`, what `pgbackrest info --output=json` printed where its
-store is, and `restore.json`, the last line that `postgresql-restore-check` printed.  Database
-servers tell theirs (`replication`); others lie in a folder, `SERVICE-DATABASE/`.  The journal of
-drills holds a JSON file for each drill.
+Of each database there are `backups.json`, what `pgbackrest info --output=json` or `mariadb-store
+list` printed where its store is, and `restore.json`, the last line that the restore's check said.
+Database servers tell theirs (`postgresql`, `mariadb`); others lie in a folder, `SERVICE-DATABASE/`.
+The journal of drills holds a JSON file for each drill.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Times(_Part):
 
 
 class Backup(_Part):
-    """A backup in pgBackRest's store."""
+    """A backup in the store."""
 
     label: str
     error: bool | None = None

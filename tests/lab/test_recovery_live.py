@@ -19,7 +19,7 @@ from certificates import Authority
 from lab_helpers import wait_for
 
 from catalogue.errors import OutsideError
-from exporters.recovery import replication
+from exporters.recovery import postgresql, replication
 from exporters.recovery.replication import Server, Status
 from exporters.trust import trusting
 from exporters.uptime.outcome import Outcome, Reason
@@ -71,7 +71,9 @@ class Cluster:
     @property
     def server(self) -> Server:
         """The server as the exporter knows it."""
-        return Server("lgsp", "registry", "main", self.data.name, "primary", LOOPBACK, self.port)
+        return Server(
+            "lgsp", "registry", "main", self.data.name, "primary", LOOPBACK, self.port, "postgresql"
+        )
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Pair:
 
     def ask(self, cluster: Cluster, user: str = "monitor", password: str = PASSWORD) -> Status:
         """Ask a server how far it has come."""
-        return asyncio.run(replication.ask(cluster.server, user, password, self.context))
+        return asyncio.run(postgresql.ask(cluster.server, user, password, self.context))
 
     def probe(self, cluster: Cluster) -> Outcome:
         """Probe a server."""

@@ -10,10 +10,11 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_city import small_city
 
 from catalogue.errors import BadInputError, OutsideError
 from exporters import trust
-from exporters.recovery import exporter, records, replication
+from exporters.recovery import exporter, mariadb, postgresql, records
 from exporters.recovery.replication import Server, Status, lag_s
 from exporters.trust import trusting
 
@@ -123,6 +124,38 @@ def test_a_standby_that_has_all_lags_nothing() -> None:
     assert lag_s(Status(True, 500, None), 501, NOW) is None
 
 
+def test_a_standby_that_tells_no_age_is_as_old_as_it_was_last_seen_with_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """MariaDB's, once its replication stops; one that was never seen with all has no lag."""
+    primary, standby = (
+        Server(
+            "email", "mailboxes", site, "email-mailboxes-1", role, IPv6Address(1), 3306, "mariadb"
+        )
+        for site, role in (("main", "primary"), ("backup", "standby"))
+    )
+    answers = {primary: Status(False, 7, None), standby: Status(True, 6, None)}
+
+    async def answered(server: Server, *_: object) -> Status:
+        return answers[server]
+
+    monkeypatch.setitem(exporter.ASK, "mariadb", answered)
+    observed = exporter.RecoveryExporter(small_city(), [], exporter.Sources(user="monitor"))
+
+    def lag() -> list[float]:
+        asyncio.run(observed._ask([primary, standby]))
+        text = observed._metrics.lag.exposition(openmetrics=False)
+        return [float(one.split()[-1]) for one in text.splitlines() if one[0] != "#"]
+
+    assert lag() == []
+    answers[standby] = Status(True, 7, None)
+    assert lag() == [0]
+    answers[primary] = Status(False, 8, None)
+    (behind,) = lag()
+    assert 0 < behind < 60
+    assert "position_bytes{" not in observed._metrics.position.exposition(openmetrics=False)
+
+
 @given(st.integers(0, 10), st.none() | st.integers(0, 10), st.integers(-100, 100))
 def test_lag_is_never_negative(position: int, written: int | None, age: int) -> None:
     """Clocks may differ by a little."""
@@ -141,9 +174,17 @@ def test_a_server_that_answers_strangely_is_away_and_no_more(
         raise fault
 
     monkeypatch.setattr(asyncpg, "connect", connect)
-    server = Server("lgsp", "bus", "main", "bus-1", "primary", IPv6Address("::1"), 5432)
+    server = Server(
+        "lgsp", "bus", "main", "bus-1", "primary", IPv6Address("::1"), 5432, "postgresql"
+    )
     with pytest.raises(OutsideError, match="bus-1 at main cannot be asked"):
-        asyncio.run(replication.ask(server, "monitor", "x", trusting(None)))
+        asyncio.run(postgresql.ask(server, "monitor", "x", trusting(None)))
+
+
+def test_transactions_of_all_domains_are_counted() -> None:
+    """MariaDB's position has a number for each domain; before the first transaction it is empty."""
+    told = ("", "0-1-42", "0-1-42,1-2-8")
+    assert [mariadb.transactions(one) for one in told] == [0, 42, 50]
 
 
 def test_a_password_that_others_read_is_refused(tmp_path: Path) -> None:
