@@ -341,10 +341,11 @@ class _City:
                 if (at := self._network(site, key))
             ],
         }
-        if engine == "postgresql":
-            elsewhere = [one for one in servers if one.site != servers[0].site]
-            found["repository"] = elsewhere[0].domain_name if elsewhere else ""
-            found["watchers"] = self._watchers()
+        elsewhere = [one for one in servers if one.site != servers[0].site]
+        found["repository"] = elsewhere[0].domain_name if elsewhere else ""
+        found["watchers"] = self._watchers()
+        if any(volume.name == "backups" for volume in host.volumes):
+            found["store"] = "/srv/backups"
         return {f"{engine}_{name}": value for name, value in found.items()}
 
     def _watchers(self) -> list[Values]:

@@ -108,8 +108,22 @@ async def ask():
 
 asyncio.run(ask())
 """
+AS_MONITOR_OF_MARIADB = """
+import pymysql, ssl, sys
+from pathlib import Path
+address, how, statement = sys.argv[1:]
+password = Path("/etc/citydc/exporters/monitor.password").read_text().strip()
+authority = ssl.create_default_context(cafile="/etc/citydc/tls/authority.crt")
+tls = {"ssl": authority} if how == "verified" else {"ssl_disabled": True}
+with pymysql.connect(host=address, user="monitor", password=password, **tls) as session:
+    cursor = session.cursor()
+    cursor.execute(statement)
+    print(cursor.fetchone())
+"""
 ACTIVE = "systemctl is-active postgresql@15-main mariadb 2>/dev/null | grep -x active || true"
 LETTERS = ("letters-app-1", "letters-post-1")
+KEEPER = ("backup", LETTERS[1])
+"""Keeps the backups of the letters."""
 JUMPER = keys.make()
 
 
@@ -230,7 +244,7 @@ def test_backup_at_the_other_site_is_restored(city: City) -> None:
     psql(city, PRIMARY, "SELECT pg_switch_wal()")
     standby = city.hosts[STANDBY]
     postgres = ("runuser", "-u", "postgres", "--")
-    wait_for(lambda: standby.run("sh", "-c", "ls /var/lib/pgbackrest/backup/*/latest || true"))
+    wait_for(lambda: standby.run("sh", "-c", "ls /srv/backups/backup/*/latest || true"))
     info = json.loads(standby.run(*postgres, "pgbackrest", "info", "--output=json"))
     assert (info[0]["cipher"], info[0]["status"]["message"]) == ("aes-256-cbc", "ok")
     check = (
@@ -240,7 +254,52 @@ def test_backup_at_the_other_site_is_restored(city: City) -> None:
     )
     said = wait_for(lambda: (got := standby.run(*check).splitlines())[0] == "worth keeping" and got)
     assert json.loads(said[1])["cluster"] == "registry-entries"
-    assert not standby.run("sh", "-c", "ls -A /var/lib/pgbackrest | grep restore-check || true")
+    assert not standby.run("sh", "-c", "ls -A /srv/backups | grep restore-check || true")
+
+
+def letters(city: City, site: str, *words: str) -> tuple[int, Any]:
+    """Ask the application with the other engine."""
+    app = city.ipv6(site, LETTERS[0])
+    said = city.segment.run(
+        *("curl", "--silent", "--show-error", "--max-time", 20, "--cacert", city.authority),
+        *("--write-out", "\n%{http_code}", f"https://[{app}]:8443{words[0]}", *words[1:]),
+    )
+    content, _, status = said.rpartition("\n")
+    return int(status), json.loads(content)
+
+
+def test_mariadb_backup_at_the_other_site_is_restored(city: City) -> None:
+    """
+    A full backup, an increment and the log are at the backup site, encrypted.
+
+    What is restored from them has the last letter; from a store that is damaged, nothing is.
+    """
+    keeper = city.hosts[KEEPER]
+    wait_for(lambda: keeper.run("sh", "-c", "ls -d /srv/backups/*/*F || true"))
+    for body, kind in (("by the increment", "incr"), ("by the log", "log")):
+        status, kept = letters(city, "main", "/records", "--data", body)
+        assert status == 201, kept
+        wait_for(lambda: letters(city, "backup", f"/records/{kept['id']}")[0] == 200)  # noqa: B023  called at once
+        keeper.run("systemctl", "start", f"mariadb-store@{kind}")
+    keeper.run("mariadb", "--execute", "STOP SLAVE")
+    with pytest.raises(CommandError):
+        keeper.run("systemctl", "start", "mariadb-store@incr")
+    keeper.run("mariadb", "--execute", "START SLAVE")
+    check = ("runuser", "-u", "mysql", "--", "mariadb-restore-check")
+    statement = "SELECT body FROM records ORDER BY id DESC LIMIT 2"
+    *bodies, said = keeper.run(*check, statement).splitlines()
+    assert bodies == ["by the log", "by the increment"]
+    restored = json.loads(said)
+    assert (restored["cluster"], restored["backup"][-1]) == ("letters-post", "I")
+    heads = keeper.run("sh", "-c", "cd /srv/backups && head -qc 8 */*F/data */*F/*I/data */log/*")
+    assert heads.count("Salted__") * len("Salted__") == len(heads) >= 3 * len("Salted__")
+    increment = keeper.run("sh", "-c", "echo /srv/backups/*/*F/*I/data").strip()
+    keeper.run("cp", "--preserve", increment, "/root/whole")
+    keeper.run("sh", "-c", f"printf damaged | dd of={increment} bs=1 seek=999 conv=notrunc")
+    with pytest.raises(CommandError, match="invalid checksum|Decoding error"):
+        keeper.run(*check)
+    keeper.run("cp", "--preserve", "/root/whole", increment)
+    assert not keeper.run("sh", "-c", "ls -A /srv/backups | grep restore-check || true")
 
 
 def ask_observer(city: City, url: str, *words: str) -> tuple[str, str]:
@@ -355,18 +414,20 @@ def test_declared_maintenance_is_taken_without_a_new_start(city: City) -> None:
 def test_recovery_is_told_by_the_databases(city: City) -> None:
     """Replication, the backup at the other site and its restore, by an account for that alone."""
     city.hosts[STANDBY].run("systemctl", "start", "postgresql-restore-check")
+    city.hosts[KEEPER].run("systemctl", "start", "mariadb-restore-check")
     wanted = {
         "citydc_replication_lag_seconds",
         "citydc_backup_age_seconds",
         "citydc_restore_verified_timestamp_seconds",
     }
 
-    def shown(site: str) -> set[str]:
+    def shown(site: str, database: str) -> set[str]:
         lines = city.hosts[site, BASTION].run("python3", "-c", RECOVERY).splitlines()
-        return {one.partition("{")[0] for one in lines if 'database="entries"' in one}
+        return {one.partition("{")[0] for one in lines if f'database="{database}"' in one}
 
     for site in SITES:
-        wait_for(lambda: wanted <= shown(site))  # noqa: B023  called at once
+        for database in ("entries", "post"):
+            wait_for(lambda: wanted <= shown(site, database))  # noqa: B023  called at once
     groups = "SELECT count(*) FROM pg_auth_members WHERE member = to_regrole('monitor')"
     assert psql(city, PRIMARY, groups) == "0"
     monitor = ("/opt/citydc/bin/python", "-c", AS_MONITOR, city.ipv6(*PRIMARY))
@@ -377,6 +438,22 @@ def test_recovery_is_told_by_the_databases(city: City) -> None:
             watcher.run(*monitor, "postgres", statement)
     with pytest.raises(CommandError, match=r"no pg_hba\.conf entry"):
         watcher.run(*monitor, "registry_entries", "SELECT 1")
+
+
+def test_mariadb_tells_its_watchers_no_more_than_records(city: City) -> None:
+    """The account runs the procedure, without TLS not even that, and reads no table and no file."""
+    watcher = city.hosts["main", BASTION]
+    script = ("/opt/citydc/bin/python", "-c", AS_MONITOR_OF_MARIADB)
+    monitor = (*script, city.ipv6(*KEEPER))
+    said = watcher.run(*monitor, "verified", "CALL citydc.records()")
+    assert "letters-post" in said
+    file = "SELECT LOAD_FILE('/var/lib/mysql-records/backups.json')"
+    assert watcher.run(*monitor, "verified", file).strip() == "(None,)"
+    for statement in ("SELECT * FROM letters_post.records", "SELECT * FROM mysql.global_priv"):
+        with pytest.raises(CommandError, match="SELECT command denied"):
+            watcher.run(*monitor, "verified", statement)
+    with pytest.raises(CommandError, match="Access denied"):
+        watcher.run(*monitor, "plain", "SELECT 1")
 
 
 @pytest.mark.parametrize("mode", ["require", "disable"])
@@ -499,17 +576,6 @@ def test_records_of_every_host_arrive_at_its_log_host(city: City) -> None:
             assert "without-certificate" not in found
 
 
-def letters(city: City, site: str, *words: str) -> tuple[int, Any]:
-    """Ask the application with the other engine."""
-    app = city.ipv6(site, LETTERS[0])
-    said = city.segment.run(
-        *("curl", "--silent", "--show-error", "--max-time", 20, "--cacert", city.authority),
-        *("--write-out", "\n%{http_code}", f"https://[{app}]:8443{words[0]}", *words[1:]),
-    )
-    content, _, status = said.rpartition("\n")
-    return int(status), json.loads(content)
-
-
 def test_mariadb_follows_at_the_other_site_and_takes_over(city: City) -> None:
     """What is written at the main site is read at the backup site; promoted, that takes writes."""
     status, kept = letters(city, "main", "/records", "--data", "a letter")
@@ -540,7 +606,7 @@ def test_mariadb_hears_its_callers_alone_and_only_by_tls(city: City) -> None:
     """A caller's account is refused from elsewhere, and without TLS from everywhere."""
     secret = (city.secrets / "mariadb/letters-post/letters_app").read_text()
     words = ("mariadb", f"--password={secret}", "--user=letters_app", "-e", "SELECT 1")
-    app, elsewhere = city.hosts["backup", LETTERS[0]], city.hosts["backup", LETTERS[1]]
+    app, elsewhere = city.hosts["backup", LETTERS[0]], city.hosts[KEEPER]
     target = f"--host={city.ipv6('backup', LETTERS[1])}"
     with pytest.raises(CommandError, match="Access denied"):
         elsewhere.run(*words, target)
@@ -562,7 +628,8 @@ def test_data_lies_on_its_volume_and_outlives_a_reboot(city: City) -> None:
         ("main", LETTERS[1]): "/var/lib/mysql",
     }
     before = {server: _mounted(city, server, place) for server, place in places.items()}
-    assert all(one.startswith("ext4 ") for one in before.values())
+    stores = [_mounted(city, one, "/srv/backups") for one in (STANDBY, KEEPER)]
+    assert all(one.startswith("ext4 ") for one in (*before.values(), *stores))
     number = write(city, "before the boot")
     for server in places:
         city.hosts[server].reboot()

@@ -135,6 +135,17 @@ def test_backups_are_kept_at_the_other_site(hosts: dict[str, dict[str, Placed]])
     assert hosts["main"]["reporting-warehouse-1"].variables["postgresql_repository"] == ""
 
 
+def test_store_of_backups_lies_on_its_volume(hosts: dict[str, dict[str, Placed]]) -> None:
+    """The server that keeps it is told so, of either engine; one without such a volume is not."""
+    for name, engine in (("ihanoi-petitions-1", "mariadb"), ("one-stop-cases-1", "postgresql")):
+        here, there = (hosts[site][name].variables for site in SITES)
+        assert here[f"{engine}_repository"] == f"{name}.backup.dc.hanoi.gov.vn"
+        assert there[f"{engine}_store"] == there["volumes_mounts"][1]["path"] == "/srv/backups"
+        assert f"{engine}_store" not in here
+        assert f"{engine}_store" not in hosts["backup"][name.replace("-1", "-2")].variables
+    assert "postgresql_store" not in hosts["backup"]["kiosk-visits-1"].variables
+
+
 def test_database_hears_its_callers_at_its_own_site(hosts: dict[str, dict[str, Placed]]) -> None:
     """Each site's servers hear that site's callers."""
     callers = [hosts[site]["kiosk-visits-1"].variables["postgresql_callers"] for site in SITES]
