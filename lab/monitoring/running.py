@@ -9,12 +9,14 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
 from catalogue.errors import OutsideError
 from lab import files
-from lab.openstack import processes
+from lab.openstack import ports, processes
+from lab.openstack.sites import HOST
 
 SERVICE = "CITYDC_LAB_SERVICE"  # in a process's environment: its name, and what it was started with
 PATIENCE_S = 90
@@ -72,15 +74,21 @@ def start(
     """
     Have exactly these servers of the lab run, as they are described now, and wait for them.
 
-    Their logs are in `folder`.  Raise OutsideError when one is not up in time.
+    Their logs are in `folder`.  Raise OutsideError when another has a port that one needs, or when
+    one is not up in time.
     """
     wanted = {server.name: server for server in servers}
     prints = {name: server.fingerprint for name, server in wanted.items()}
     there = found(home)
     _end([process for name, (process, known) in there.items() if known != prints.get(name)])
-    for name, server in wanted.items():
-        if name in there and there[name][1] == prints[name]:
-            continue
+    missing = {
+        name: server
+        for name, server in wanted.items()
+        if name not in there or there[name][1] != prints[name]
+    }
+    for server in missing.values():
+        _check_free(server)
+    for name, server in missing.items():
         with os.fdopen(os.open(folder / f"{name}.log", _APPEND, 0o600), "ab") as log:
             subprocess.run(  # noqa: S603  (commands of its own)
                 ("/usr/bin/setsid", "--fork", *server.command),
@@ -100,6 +108,16 @@ def start(
 
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
+
+def _check_free(server: Server) -> None:
+    url = urlsplit(server.url)
+    if url.hostname == HOST and url.port and not ports.is_free(url.port):
+        raise OutsideError(
+            f"{server.name} can't start: port {url.port} is taken",
+            why=f"by {ports.holder(url.port)}",
+            remedy="end what holds it, or give the lab other ports with CITYDC_LAB_PORT",
+        )
 
 
 def _await(home: Path, folder: Path, wanted: Mapping[str, Server]) -> None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import socket
 import stat
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ import yaml
 import catalogue
 from catalogue.errors import OutsideError
 from exporters.uptime import settings
-from lab.monitoring import alarm, asking, figures, servers
+from lab.monitoring import alarm, asking, figures, running, servers
 from lab.monitoring.alarm import Alarm, Trial
 from lab.monitoring.exporting import Exporters, Ground, exporters
 from lab.monitoring.running import Server
@@ -180,6 +181,19 @@ def test_server_that_reads_something_new_is_another(tmp_path: Path) -> None:
     assert before == server.fingerprint
     file.write_text("two")
     assert before != server.fingerprint
+
+
+def test_server_whose_port_another_has_is_refused_before_any_starts(tmp_path: Path) -> None:
+    """It names the port and its holder; the log of the one before was not begun."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        several = [
+            Server("free", "http://[::1]:1", ("/bin/true",)),
+            Server("prometheus", f"http://127.0.0.1:{port}/-/ready", ("/bin/true",)),
+        ]
+        with pytest.raises(OutsideError, match=f"prometheus can't start: port {port} is taken"):
+            running.start(tmp_path / "home", tmp_path, several, {})
+    assert not list(tmp_path.iterdir())
 
 
 # -- alarms ---------------------------------------------------------------------------------------
