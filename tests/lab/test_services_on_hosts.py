@@ -296,7 +296,7 @@ def test_mariadb_backup_at_the_other_site_is_restored(city: City) -> None:
     increment = keeper.run("sh", "-c", "echo /srv/backups/*/*F/*I/data").strip()
     keeper.run("cp", "--preserve", increment, "/root/whole")
     keeper.run("sh", "-c", f"printf damaged | dd of={increment} bs=1 seek=999 conv=notrunc")
-    with pytest.raises(CommandError, match="invalid checksum|Decoding error"):
+    with pytest.raises(CommandError, match=r"invalid checksum|Decoding error"):
         keeper.run(*check)
     keeper.run("cp", "--preserve", "/root/whole", increment)
     assert not keeper.run("sh", "-c", "ls -A /srv/backups | grep restore-check || true")
