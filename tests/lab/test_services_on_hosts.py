@@ -346,7 +346,8 @@ def proved(city: City, site: str, control: str) -> verification.Result:
 @pytest.mark.parametrize("site", SITES)
 def test_monitoring_sees_all_and_answers_who_may_ask(city: City, site: str) -> None:
     """Every target of both sites is up, rules are loaded, and nobody else is answered."""
-    wait_for(lambda: proved(city, site, "monitoring-sees").passed)
+    wait_for(lambda: "2 Alertmanagers; down []" in proved(city, site, "monitoring-sees").found)
+    assert proved(city, site, "monitoring-sees").passed
     found = proved(city, site, "monitoring-confined")
     assert found.passed, found.found
     address = f"[{city.ipv6(site, BASTION)}]:9094"

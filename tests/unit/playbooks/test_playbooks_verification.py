@@ -393,7 +393,8 @@ WATCHING = {
         ("monitoring-sees", {"targets": 0}),
         ("monitoring-sees", {"rules": 0}),
         ("monitoring-sees", {"faulty": ["ServiceDown"]}),
-        ("monitoring-sees", {"members": 1}),
+        ("monitoring-sees", {"down": ["https://[fd00::10]:9812/metrics"]}),
+        ("monitoring-sees", {"members": 0}),
     ],
 )
 def test_monitoring_is_confined_and_sees_all(control: str, wrong: dict[str, Any]) -> None:
@@ -403,6 +404,13 @@ def test_monitoring_is_confined_and_sees_all(control: str, wrong: dict[str, Any]
     assert not _verdict(control, host, json.dumps(WATCHING | wrong)).passed
     assert _verdict(control, HOST, "").passed
     assert not _verdict(control, HOST, "/usr/bin/prometheus").passed
+
+
+def test_monitoring_of_a_site_is_sound_while_the_other_is_away() -> None:
+    """That is told by an alert, and is the other's to prove."""
+    host = {**HOST, "monitoring_servers": ["fd00::10", "fd01::10"]}
+    away = {"down": ["https://[fd01::10]:9812/metrics"], "members": 1}
+    assert _verdict("monitoring-sees", host, json.dumps(WATCHING | away)).passed
 
 
 def test_monitoring_that_does_not_answer_fails() -> None:
