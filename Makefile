@@ -8,7 +8,7 @@ UV := .venv/bin/uv
 # Folders whose modules have the same names (conftest) are checked one by one.
 TESTS := "tests/helpers tests/releases tests/unit/*.py" tests/lab tests/unit/*/
 
-.PHONY: demo test production setup lint unit lab-test soak bench lock generate clean
+.PHONY: demo test production setup lint unit lab-test hosts-test soak bench lock generate clean
 
 demo: setup
 	.venv/bin/python -m lab.demo
@@ -44,9 +44,13 @@ lint: setup
 unit: setup
 	.venv/bin/pytest tests/unit -n 2 --timeout 300 --cov --cov-report=term-missing:skip-covered
 
-# Two files at a time, each with labs and hosts of its own; as root, since hosts are real.
 lab-test: setup
-	.venv/bin/pytest tests/lab -n 2 --dist loadfile -p no:randomly -m "not soak" --durations 40
+	.venv/bin/pytest tests/lab -p no:randomly -m "not soak and not hosts" --durations 40
+
+# Real hosts: their networks, hardened, with their services; as root.  Two files at a time, each with
+# labs and hosts of its own.
+hosts-test: setup
+	.venv/bin/pytest tests/lab -n 2 --dist loadfile -p no:randomly -m hosts --durations 40
 
 soak: setup
 	.venv/bin/pytest tests/lab -p no:randomly -m soak

@@ -20,6 +20,8 @@ from lab.hosts.segment import BRIDGE, Segment
 from playbooks import yardsticks
 from playbooks.controls import register
 
+pytestmark = pytest.mark.hosts
+
 WEB, DATA = PARTS
 BOTH = (4, 6)
 SEED = 58

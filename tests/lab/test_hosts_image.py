@@ -17,6 +17,8 @@ from lab.hosts import machine
 from lab.hosts.command import run
 from lab.hosts.segment import Segment
 
+pytestmark = pytest.mark.hosts
+
 SHARED, OWNED = PARTS
 LYNIS = 85
 PATIENCE_S = 300  # for what a host that software emulates does beside other work

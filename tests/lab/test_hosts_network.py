@@ -26,6 +26,8 @@ from lab.openstack import fabric, management, observing, processes, sites
 from lab.openstack.observing import Place
 from lab.openstack.sites import Site
 
+pytestmark = pytest.mark.hosts
+
 OBSERVERS = ["10.73.0.0/24", "2001:db8:7e57:3::/64"]
 INSIDE = ["10.71.0.0/24", "2001:db8:7e57:1::/64"]
 FAMILIES = pytest.mark.parametrize("version", [4, 6])

@@ -22,6 +22,8 @@ from playbooks.behaviours import Answer
 from playbooks.controls import register
 from playbooks.inventory import inventory
 
+pytestmark = pytest.mark.hosts
+
 PRIMARY = ("main", "registry-entries-1")
 STANDBY = ("backup", "registry-entries-1")
 APPLICATIONS = (("main", "registry-app-1"), ("main", "registry-app-2"))
