@@ -6,7 +6,6 @@ answers at once.  Each of them is a process with all devices of its kind.
 """
 
 import asyncio
-import ipaddress
 import json
 import multiprocessing
 import random
@@ -15,16 +14,12 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import psutil
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -33,6 +28,7 @@ from benchmarks.snmp_agent import COMMUNITY, agent
 from catalogue.model import Address, Device
 from exporters.devices.credentials import Credentials
 from exporters.readings import Quantity
+from lab.certificates import certify
 from lab.plant.faults import Number
 from lab.plant.instruments import Instrument
 from lab.plant.simulators import ipmi
@@ -61,7 +57,8 @@ class Simulators:
 @contextmanager
 def answering(counts: Mapping[str, int], folder: Path) -> Iterator[Simulators]:
     """Give so many devices of each protocol, answering; `folder` gets a certificate."""
-    certificate = _certificate(folder)
+    authority, certificate = folder / "authority.pem", folder / "certificate.pem"
+    certify(authority, certificate, "benchmark authority", ["127.0.0.1"])
     all_up = SPAWNED.Barrier(5, timeout=300)
     processes = [
         SPAWNED.Process(target=_run, args=(serve, given, all_up), daemon=True)
@@ -80,7 +77,7 @@ def answering(counts: Mapping[str, int], folder: Path) -> Iterator[Simulators]:
             [psutil.Process(one.pid) for one in processes],
             {
                 "snmp": Credentials(community=SecretStr(COMMUNITY)),
-                "redfish": LOGIN.model_copy(update={"ca": str(certificate)}),
+                "redfish": LOGIN.model_copy(update={"ca": str(authority)}),
                 "ipmi": LOGIN,
             },
         )
@@ -228,35 +225,3 @@ async def _application(
         ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})
-
-
-def _certificate(folder: Path) -> Path:
-    """Return a file with a certificate for loopback, its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "certificate.pem"
-    file.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return file

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from catalogue.errors import BadInputError
-from catalogue.model import Catalogue, Id, Image, ImageSource, Model, Text
+from catalogue.model import Catalogue, Id, Image, ImageSource, Model, Site, Text
 from catalogue.problems import suggestion
 
 KEY = "images"
@@ -60,8 +60,7 @@ def pinned(catalogue: Catalogue, site_id: str, given: Any) -> Catalogue:
                 remedy=suggestion(name, known, "image"),
             )
     images = [pins[one.id].of(one) if one.id in pins else one for one in site.images]
-    changed = site.model_copy(update={"images": images})
-    return catalogue.model_copy(update={"sites": {**catalogue.sites, site_id: changed}})
+    return _with_images(catalogue, site, images)
 
 
 def mirrored(catalogue: Catalogue, site_id: str, mirror: str | None) -> Catalogue:
@@ -75,5 +74,9 @@ def mirrored(catalogue: Catalogue, site_id: str, mirror: str | None) -> Catalogu
         both = one.source.lab == one.source.production  # a golden image is the lab's own
         source = ImageSource(production=lab if both else one.source.production, lab=lab)
         images.append(one.model_copy(update={"source": source}))
+    return _with_images(catalogue, site, images)
+
+
+def _with_images(catalogue: Catalogue, site: Site, images: list[Image]) -> Catalogue:
     changed = site.model_copy(update={"images": images})
-    return catalogue.model_copy(update={"sites": {**catalogue.sites, site_id: changed}})
+    return catalogue.model_copy(update={"sites": {**catalogue.sites, site.id: changed}})
