@@ -118,7 +118,8 @@ def _wrong(document: Document, model: type[BaseModel], steps: Steps, fault: Any)
         known = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         remedy = suggestion(value, known, "value")
     elif kind == "string_pattern_mismatch":
-        remedy = f"write {_PATTERNS[context['pattern']]}"
+        pattern = context["pattern"]
+        remedy = f"write {_PATTERNS.get(pattern, f'what matches {pattern}')}"
     elif kind in {"string_too_short", "too_short"}:
         what, remedy = "is empty", "give it at least one entry or letter"
     elif kind in _BOUNDS:

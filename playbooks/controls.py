@@ -12,17 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
+from catalogue.documents import read
 from catalogue.errors import BadInputError
+from catalogue.fields import checked
 from catalogue.model import Id, Name, Text
 
 REGISTER = Path(__file__).parent / "controls.yaml"
@@ -185,14 +185,18 @@ class Register(Model):
 @cache
 def register(path: Path = REGISTER) -> tuple[Control, ...]:
     """Return all controls.  Raise BadInputError if the register is unsound."""
-    try:
-        return tuple(
-            Register.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).controls
-        )
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+    document, problems = read(path)
+    found = None
+    if document is not None:
+        found, wrong = checked(document, Register)
+        problems += wrong
+    if found is None or problems:
         raise BadInputError(
-            "the register of controls is unsound", why=str(error), place=str(path)
-        ) from error
+            "the register of controls is unsound",
+            why="; ".join(map(str, problems)),
+            place=str(path),
+        )
+    return tuple(found.controls)
 
 
 def schema() -> dict[str, Any]:

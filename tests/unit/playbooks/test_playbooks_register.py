@@ -152,3 +152,12 @@ def test_broken_register_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="unsound") as error:
         register(file)
     assert error.value.place == str(file)
+
+
+def test_a_command_that_yaml_would_take_for_a_tag_is_refused(tmp_path: Path) -> None:
+    """An exclamation mark that begins a text is lost unless the text is quoted."""
+    file = tmp_path / "controls.yaml"
+    file.write_text("controls:\n  - id: ! grep x\n")
+    with pytest.raises(BadInputError, match="unsound") as error:
+        register(file)
+    assert "tag" in str(error.value)
