@@ -239,7 +239,7 @@ def test_what_two_observers_count(observed: Field) -> None:
     observed.cable("backup", plugged=False)
     observed.kill("main")
     before = wait_for(lambda: observed.seconds("backup", "ipv4"))
-    wait_for(lambda: observed.seconds("backup", "ipv4")["unknown"] >= before["unknown"] + 5)
+    wait_for(lambda: observed.seconds("backup", "ipv4")["unknown"] >= before["unknown"] + 10)
     observed.observe("main")
     mended = wait_for(lambda: observed.seconds("main", "ipv4"))
     wait_for(lambda: observed.seconds("main", "ipv4")["good"] >= mended["good"] + 5)
